@@ -1,0 +1,167 @@
+//! Configuration: one struct, from `foldhost.toml`, environment and command line, each overriding the one before.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::Limits;
+use crate::projection;
+
+/// Everything that can be set. Each field is a key of `foldhost.toml` and an environment variable `FOLDHOST_…`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where HTTP is served. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The data folder: event store, read store, code cache. Locked against a second host.
+    pub data: PathBuf,
+    /// The watched folder of components.
+    pub plugins: PathBuf,
+    /// Whether what appears in the watched folder is activated at once. `dev` says yes; `serve` activates only plugins
+    /// that have no active version yet.
+    pub activate_from_folder: bool,
+    /// `sqlite:` with the file in the data folder.
+    pub event_store: String,
+    /// `tail`: the event store's own tail.
+    pub event_log: String,
+    /// `sqlite:` with the file in the data folder.
+    pub read_store: String,
+    /// Worker threads that decide commands; 0 means one per processor.
+    pub workers: usize,
+    /// The most guests at a time: about (workers + 3) for each plugin.
+    pub max_instances: u32,
+    /// Mebibytes of cached aggregate states.
+    pub cache_mib: usize,
+    /// The most bytes of a request's body.
+    pub body_bytes: usize,
+    /// The most requests being served at a time; beyond it they are refused at once.
+    pub max_requests: usize,
+    /// The most open event streams.
+    pub max_subscribers: usize,
+    /// What a guest may use, for plugins that are not named below.
+    pub limits: Limits,
+    /// What the guests of named plugins may use.
+    pub plugin_limits: BTreeMap<String, Limits>,
+    /// How projections behave.
+    pub projections: ProjectionConfig,
+}
+
+/// How projections behave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectionConfig {
+    /// How often an event is tried before it is parked.
+    pub attempts: u32,
+    /// Milliseconds before the second attempt; they double, with jitter.
+    pub backoff_ms: u64,
+    /// Seconds for which a generation is fed on after it was switched away from.
+    pub retention_seconds: u64,
+}
+
+impl Default for ProjectionConfig {
+    fn default() -> Self {
+        Self { attempts: 3, backoff_ms: 50, retention_seconds: 600 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: ".foldhost".into(),
+            plugins: "plugins/build".into(),
+            activate_from_folder: false,
+            event_store: "sqlite:".to_owned(),
+            event_log: "tail".to_owned(),
+            read_store: "sqlite:".to_owned(),
+            workers: 0,
+            max_instances: 300,
+            cache_mib: 64,
+            body_bytes: 1024 * 1024,
+            max_requests: 10_000,
+            max_subscribers: 1_000,
+            limits: Limits::default(),
+            plugin_limits: BTreeMap::new(),
+            projections: ProjectionConfig::default(),
+        }
+    }
+}
+
+/// A configuration that cannot be used. The text names the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct InvalidConfig {
+    /// What is wrong, and where.
+    pub reason: String,
+}
+
+impl Config {
+    /// Reads defaults, then a file if there is one, then the environment, then `overrides` (what the command line says).
+    pub fn read(file: Option<&std::path::Path>, overrides: impl Serialize) -> Result<Self, InvalidConfig> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        figment = match file {
+            Some(file) => figment.merge(Toml::file_exact(file)),
+            None => figment.merge(Toml::file("foldhost.toml")),
+        };
+        let environment = Env::prefixed("FOLDHOST_").ignore(NOT_SETTINGS).split("__");
+        let config: Self = figment
+            .merge(environment)
+            .merge(Serialized::globals(overrides))
+            .extract()
+            .map_err(|error| InvalidConfig { reason: format!("configuration: {error}") })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Returns the limits of a plugin.
+    pub fn limits_of(&self, plugin: &str) -> Limits {
+        self.plugin_limits.get(plugin).unwrap_or(&self.limits).clone()
+    }
+
+    /// Returns how projections behave, in the engine's terms.
+    pub fn projection_settings(&self) -> projection::Settings {
+        projection::Settings {
+            attempts: self.projections.attempts.max(1),
+            backoff: Duration::from_millis(self.projections.backoff_ms),
+            retention: Duration::from_secs(self.projections.retention_seconds),
+        }
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let wrong = |reason: String| Err(InvalidConfig { reason });
+        if !self.listen.ip().is_loopback() {
+            return wrong(format!(
+                "listen: {} can be reached from outside, and this version knows no identities yet; listen on 127.0.0.1",
+                self.listen
+            ));
+        }
+        for (key, given, known) in [
+            ("event_store", &self.event_store, "sqlite:"),
+            ("event_log", &self.event_log, "tail"),
+            ("read_store", &self.read_store, "sqlite:"),
+        ] {
+            if given != known {
+                return wrong(format!("{key}: {given:?} is not known; this version knows {known:?}"));
+            }
+        }
+        let all = self.plugin_limits.iter().map(|(name, limits)| (name.as_str(), limits));
+        for (name, limits) in all.chain([("limits", &self.limits)]) {
+            if limits.deadline_ms == 0 || limits.project_deadline_ms == 0 || limits.memory_mib == 0 {
+                return wrong(format!("{name}: a limit of 0 lets no guest run"));
+            }
+            if limits.memory_mib > 256 {
+                return wrong(format!("{name}.memory_mib: {} is more than 256, the size of a pool slot", limits.memory_mib));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Variables with our prefix that the command line and the tests use, and that are no settings.
+const NOT_SETTINGS: &[&str] =
+    &["url", "token", "json", "config", "sources", "log", "test_runner", "test_component", "sdk"];

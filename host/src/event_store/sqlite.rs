@@ -1,0 +1,176 @@
+//! The event store of the embedded profile: one SQLite file.
+//!
+//! Commits are synced to the disk before they are acknowledged. One writer appends whole batches; its transaction takes
+//! the write lock first and only then reads the last position and the heads, so that positions are dense and in commit
+//! order even if another process writes to the same file. Readers never wait for it. Where a batch has failed, at its
+//! commit too, nothing of it is left and the store goes on; a full disk needs nothing but room.
+
+mod append;
+pub(crate) mod database;
+mod plugins;
+mod read;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use self::database::{Database, Failure, Migration, OpenError, Purpose, Readers, Sync};
+use super::{CensusEntry, Entry, Error, EventStore, Outcome, RecordedCommand, Snapshot, StoredPlugin};
+use crate::message::{CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version};
+
+/// The file, its ledger and its migrations.
+const PURPOSE: Purpose = Purpose {
+    file: "events.db",
+    ledger: "event_store_migrations",
+    migrations: &[Migration {
+        name: "initial",
+        sql: include_str!("../../migrations/sqlite/event_store/0001_initial.sql"),
+    }],
+    prepare: |_| Ok(()),
+};
+/// Reads are short pages; more connections than this only take each other's processors.
+const READERS: usize = 4;
+
+/// The event store of the embedded profile.
+pub struct SqliteEventStore {
+    id: StoreId,
+    database: Database,
+    readers: Readers,
+    head: Arc<watch::Sender<Position>>,
+}
+
+impl SqliteEventStore {
+    /// Opens the store in a folder; creates the folder, the file and a fresh identity where there is none.
+    ///
+    /// Blocks while it reads or migrates. Does not keep a second process out: the folder's lock does that.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let database = Database::open(folder, PURPOSE)?;
+        let connection = database.connect()?;
+        let id = identity(&connection)?;
+        let head = read::head(&connection)?;
+        let readers = database.readers(READERS);
+        Ok(Self { id, database, readers, head: Arc::new(watch::Sender::new(head)) })
+    }
+}
+
+/// Reads the store's id, which the first opening makes up.
+fn identity(connection: &Connection) -> Result<StoreId, Error> {
+    let fresh = "INSERT INTO store (one, id, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(fresh, (Uuid::now_v7().as_bytes(), Time::now().0))?;
+    let id = connection.query_row("SELECT id FROM store", [], |row| database::uuid(row, 0))?;
+    Ok(StoreId(id))
+}
+
+#[async_trait]
+impl EventStore for SqliteEventStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    async fn append(&self, entries: Arc<[Entry]>) -> Result<Vec<Outcome>, Error> {
+        let head = Arc::clone(&self.head);
+        let work = move |writer: &mut database::Writer| {
+            let (outcomes, last) = append::append(writer.begin(Sync::Full)?, &entries)?;
+            // Here and not in the caller's task, which may be gone by now.
+            head.send_if_modified(|head| std::mem::replace(head, last) != last);
+            Ok(outcomes)
+        };
+        self.database.write(work).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+        let stream = stream.clone();
+        self.readers.read(move |reader| read::stream(reader, &stream, after, limit)).await
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+        self.readers.read(move |reader| read::all(reader, after, limit)).await
+    }
+
+    async fn stream_head(&self, stream: &StreamId) -> Result<StreamHead, Error> {
+        let stream = stream.clone();
+        self.readers.read(move |reader| Ok(read::stream_head(reader, &stream)?)).await
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    async fn find_command(&self, actor: &str, id: &CommandId) -> Result<Option<RecordedCommand>, Error> {
+        let (actor, id) = (actor.to_owned(), id.clone());
+        self.readers.read(move |reader| Ok(read::command(reader, &actor, &id)?)).await
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId, plugin: Digest) -> Result<Option<Snapshot>, Error> {
+        let stream = stream.clone();
+        self.readers.read(move |reader| Ok(snapshots::load(reader, stream, plugin)?)).await
+    }
+
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error> {
+        // Losing a snapshot loses nothing, so that no append ever waits for one to be synced.
+        self.database.write(move |writer| Ok(snapshots::save(writer.begin(Sync::Normal)?, &snapshot)?)).await
+    }
+
+    async fn census(&self) -> Result<Vec<CensusEntry>, Error> {
+        self.readers.read(|reader| Ok(read::census(reader)?)).await
+    }
+
+    async fn sample_streams(&self, category: &str, limit: usize) -> Result<Vec<StreamId>, Error> {
+        let category = category.to_owned();
+        self.readers.read(move |reader| Ok(read::sample_streams(reader, &category, limit)?)).await
+    }
+
+    async fn install_plugin(&self, plugin: StoredPlugin, bytes: Arc<[u8]>) -> Result<(), Error> {
+        self.database.write(move |writer| Ok(plugins::install(writer.begin(Sync::Full)?, &plugin, &bytes)?)).await
+    }
+
+    async fn activate_plugin(&self, name: &str, digest: Digest) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.database.write(move |writer| plugins::activate(writer.begin(Sync::Full)?, &name, digest)).await
+    }
+
+    async fn active_plugins(&self) -> Result<Vec<StoredPlugin>, Error> {
+        self.readers.read(|reader| Ok(plugins::active(reader)?)).await
+    }
+
+    async fn find_plugin(&self, digest: Digest) -> Result<Option<StoredPlugin>, Error> {
+        self.readers.read(move |reader| Ok(plugins::find(reader, digest)?)).await
+    }
+
+    async fn load_plugin(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, Error> {
+        self.readers.read(move |reader| Ok(plugins::bytes(reader, digest)?)).await
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match Failure::from(&error) {
+            Failure::Full => Self::Full,
+            Failure::Unavailable(reason) => Self::Unavailable { reason },
+            Failure::Interrupted => Self::Unavailable { reason: "interrupted".into() },
+            Failure::Refused(reason) => Self::Refused { reason },
+            Failure::Damaged(reason) => Self::Damaged { reason },
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Broken { path, reason } => Self::CannotOpen { store: path, reason },
+            OpenError::TooNew { found, known } => Self::TooNew { found, known },
+        }
+    }
+}

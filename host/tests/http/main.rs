@@ -1,0 +1,16 @@
+//! The HTTP surface: shapes, headers, every problem, event streams, bounds, and the OpenAPI document.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bounds;
+mod cases;
+mod event_streams;
+mod events_reader;
+mod openapi;
+mod pages;
+mod problems_of_bodies;
+mod problems_of_plugins;
+mod problems_of_requests;
+mod reading;
+mod sending;
