@@ -37,7 +37,7 @@ struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Group,
 }
 
 #[derive(Args)]
@@ -51,7 +51,7 @@ struct Global {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Group {
     /// Build the plugins of a folder, serve them, and build and swap again whatever changes.
     Dev(dev::Options),
     /// Serve the plugins that are active in a data folder.
@@ -77,7 +77,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let output = Output { json: cli.global.json };
-    let serves = matches!(cli.command, Command::Dev(_) | Command::Serve(_));
+    let serves = matches!(cli.command, Group::Dev(_) | Group::Serve(_));
     let done = logging::start(cli.global.log_json, serves).and_then(|()| run(cli.command, output));
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,14 +85,14 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, output: Output) -> Result<()> {
+fn run(command: Group, output: Output) -> Result<()> {
     match command {
-        Command::Plugin(command) => plugin::run(command, output),
-        Command::Dev(options) => in_runtime(dev::run(options, output)),
-        Command::Serve(options) => in_runtime(serve::run(options, output)),
-        Command::Command(command) => in_runtime(command::run(command, output)),
-        Command::Events(command) => in_runtime(events::run(command, output)),
-        Command::Doctor(options) => in_runtime(doctor::run(options, output)),
+        Group::Plugin(command) => plugin::run(command, output),
+        Group::Dev(options) => in_runtime(dev::run(options, output)),
+        Group::Serve(options) => in_runtime(serve::run(options, output)),
+        Group::Command(command) => in_runtime(command::run(command, output)),
+        Group::Events(command) => in_runtime(events::run(command, output)),
+        Group::Doctor(options) => in_runtime(doctor::run(options, output)),
     }
 }
 

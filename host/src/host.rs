@@ -79,6 +79,8 @@ struct Inner {
     registry: Registry,
     tasks: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
+    /// Whether the plugins folder was looked through once.
+    looked: watch::Receiver<bool>,
     /// Held for the host's life.
     _lock: File,
 }
@@ -93,7 +95,8 @@ pub struct Readiness {
 }
 
 impl HostBuilder {
-    /// Opens the stores, takes up the active plugins, and begins to watch the plugins folder.
+    /// Opens the stores, takes up the active plugins, and begins to watch the plugins folder; [`Host::readiness`] tells
+    /// when what lies in it has been dealt with.
     pub async fn start(self) -> Result<Host, StartError> {
         let config = Arc::new(self.config);
         let lock = lock(&config.data)?;
@@ -124,6 +127,7 @@ impl HostBuilder {
             catalogs: catalogs.clone(),
             planners: planners.clone(),
         };
+        let (looked, looked_at_once) = watch::channel(false);
         let queries = Queries {
             catalogs: catalogs.clone(),
             engine: engine.clone(),
@@ -142,12 +146,13 @@ impl HostBuilder {
             registry: Registry::new(parts),
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
+            looked: looked_at_once,
             _lock: lock,
         };
         let host = Host { inner: Arc::new(inner) };
         host.spawn(writing);
         host.inner.registry.take_up_active().await?;
-        host.watch_folder();
+        host.watch_folder(looked);
         Ok(host)
     }
 }
@@ -292,6 +297,9 @@ impl Host {
                 reasons.push(format!("projection {}: {reason}", projection.name));
             }
         }
+        if !*self.inner.looked.borrow() {
+            reasons.push("the plugins folder is being looked through".to_owned());
+        }
         if *self.inner.stopping.borrow() {
             reasons.push("the host is stopping".to_owned());
         }
@@ -312,9 +320,9 @@ impl Host {
         tasks.shutdown().await;
     }
 
-    fn watch_folder(&self) {
+    fn watch_folder(&self, looked: watch::Sender<bool>) {
         let (registry, config) = (self.inner.registry.clone(), &self.inner.config);
-        self.spawn(watcher::watch(registry, config.plugins.clone(), config.activate_from_folder));
+        self.spawn(watcher::watch(registry, config.plugins.clone(), config.activate_from_folder, looked));
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -15,11 +15,14 @@ const ANSWERED: Duration = Duration::from_secs(30);
 /// How long a connection may take.
 const CONNECTED: Duration = Duration::from_secs(5);
 
+/// Where a host listens that was told nothing else.
+pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
 /// Which host to speak to.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Remote {
     /// Where the host listens.
-    #[arg(long, env = "FOLDHOST_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "FOLDHOST_URL", default_value = DEFAULT_URL)]
     pub(super) url: String,
     /// Who we are, sent as a bearer token.
     #[arg(long, env = "FOLDHOST_TOKEN", hide_env_values = true)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use notify_debouncer_full::notify::RecursiveMode;
 use notify_debouncer_full::{DebounceEventResult, new_debouncer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Registry;
 use crate::event_store;
@@ -20,8 +20,9 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// How often the folder is looked through without any notice: network mounts give none.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// Watches a folder for ever. The folder is made when it is not there.
-pub(crate) async fn watch(registry: Registry, folder: PathBuf, activate: bool) {
+/// Watches a folder for ever. The folder is made when it is not there. `looked` turns true when all that is in it at the
+/// start has been dealt with.
+pub(crate) async fn watch(registry: Registry, folder: PathBuf, activate: bool, looked: watch::Sender<bool>) {
     if let Err(error) = std::fs::create_dir_all(&folder) {
         tracing::warn!(%error, folder = %folder.display(), "the plugins folder cannot be made; it is looked for again");
     }
@@ -30,6 +31,7 @@ pub(crate) async fn watch(registry: Registry, folder: PathBuf, activate: bool) {
     let mut seen = HashMap::new();
     loop {
         look_through(&registry, &folder, activate, &mut seen).await;
+        looked.send_replace(true);
         // A closed channel means no notices: the folder is looked through all the same.
         match tokio::time::timeout(LOOK_EVERY, notices.recv()).await {
             Ok(None) => tokio::time::sleep(LOOK_EVERY).await,

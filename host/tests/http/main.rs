@@ -14,3 +14,4 @@ mod problems_of_plugins;
 mod problems_of_requests;
 mod reading;
 mod sending;
+mod small;

@@ -4,7 +4,7 @@ use expect_test::expect;
 use reqwest::{Body, Method};
 
 use crate::cases::Cases;
-use crate::support::TestHost;
+use crate::small;
 
 const CREATE: &str = "/v1/commands/post/1/create";
 const LIKE: &str = "/v1/commands/post/1/like";
@@ -12,7 +12,7 @@ const SOUND: &str = r#"{"author": "ada", "message": "hello"}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_is_not_what_the_command_takes_is_told() {
-    let host = TestHost::start(&["post"]).await;
+    let host = small::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     for body in [
         "{",
@@ -70,7 +70,7 @@ async fn a_payload_that_is_not_what_the_command_takes_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
-    let host = TestHost::start_with(&["post"], |config| config.body_bytes = 1_000).await;
+    let host = small::start_with(&["post"], |config| config.body_bytes = 1_000).await;
     let mut cases = Cases::new(&host);
     let padded = |length: usize| SOUND.to_owned() + &" ".repeat(length - SOUND.len());
     let chunked = |length: usize| {
@@ -84,12 +84,25 @@ async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
     cases.send(Method::POST, CREATE, "1001 bytes in chunks", |request| request.body(chunked(1_001))).await;
     cases.send(Method::POST, CREATE, "5 MB", |request| request.body(padded(5_000_000))).await;
     cases.send(Method::POST, CREATE, "5 MB in chunks", |request| request.body(chunked(5_000_000))).await;
-    expect![[""]].assert_eq(cases.lines());
+    expect![[r#"
+        POST /v1/commands/post/1/create 1000 bytes
+            200 {"stream":"post-1","version":1,"position":1,"command_id":"01
+        POST /v1/commands/post/1/create 1001 bytes
+            413 too-large: the body has more than 1000 bytes
+        POST /v1/commands/post/1/create 1000 bytes in chunks
+            422 already-exists: the post exists already
+        POST /v1/commands/post/1/create 1001 bytes in chunks
+            413 too-large: the body has more than 1000 bytes
+        POST /v1/commands/post/1/create 5 MB
+            413 too-large: the body has more than 1000 bytes
+        POST /v1/commands/post/1/create 5 MB in chunks
+            413 too-large: the body has more than 1000 bytes
+    "#]].assert_eq(cases.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_means_nothing_is_refused_by_name() {
-    let host = TestHost::start(&["post"]).await;
+    let host = small::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let long: &'static str = Box::leak("x".repeat(201).into_boxed_str());
     let headers: [&[(&str, &str)]; 20] = [

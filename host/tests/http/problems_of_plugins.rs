@@ -5,12 +5,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::cases::Cases;
-use crate::support::{TestHost, component};
+use crate::small;
+use crate::support::component;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_breaks_is_named_and_tells_nothing_of_its_inside() {
     // Long enough for what is quick, however busy the machine is.
-    let host = TestHost::start_with(&["saboteur"], |config| config.limits.deadline_ms = 1_000).await;
+    let host = small::start_with(&["saboteur"], |config| config.limits.deadline_ms = 1_000).await;
     let mut cases = Cases::new(&host);
     for command in ["refuse", "panic", "loop-forever", "not-json", "undeclared-event", "break-evolve"] {
         cases.post(Box::leak(format!("/v1/commands/saboteur/{command}/{command}").into_boxed_str()), "").await;
@@ -42,7 +43,7 @@ async fn a_guest_that_breaks_is_named_and_tells_nothing_of_its_inside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
-    let host = TestHost::start(&["post"]).await;
+    let host = small::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let post = component("post");
     let half = post[..post.len() / 2].to_vec();
@@ -79,7 +80,7 @@ async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_not_installed_is_not_activated() {
-    let host = TestHost::start(&["post"]).await;
+    let host = small::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let zeros: &'static str = Box::leak(json!({"digest": "0".repeat(64)}).to_string().into_boxed_str());
     for body in ["", "{", "{}", r#"{"digest": "x"}"#, r#"{"digest": 7}"#, r#"{"digest": "0", "force": true}"#, zeros] {
@@ -105,7 +106,7 @@ async fn a_version_that_is_not_installed_is_not_activated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installed_version_becomes_active_under_its_own_name_alone() {
-    let host = TestHost::start(&["post"]).await;
+    let host = small::start(&["post"]).await;
     let installed = host.client.put("/v1/plugins/posts", component("posts")).await.expect(200).body;
     assert_eq!((&installed["name"], &installed["active"]), (&json!("posts"), &json!(false)));
     assert_eq!(installed["projection"]["collections"], json!(["posts"]));

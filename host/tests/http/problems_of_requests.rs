@@ -5,11 +5,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::cases::Cases;
-use crate::support::TestHost;
+use crate::small;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_or_method_that_is_none_is_told() {
-    let host = TestHost::start(&[]).await;
+    let host = small::start(&[]).await;
     let mut cases = Cases::new(&host);
     for path in ["/nothing", "/v1", "/v1/streams/post/", "/v1/streams/post/a%zz", "/v1/streams/post/%ff", "/docs/secret"] {
         cases.get(path).await;
@@ -48,7 +48,7 @@ async fn a_path_or_method_that_is_none_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
-    let host = TestHost::start(&["post", "posts"]).await;
+    let host = small::start(&["post", "posts"]).await;
     host.client.command("post", "1", "create", json!({"author": "ada", "message": "hello"})).await.expect(200);
     let mut cases = Cases::new(&host);
     let long = format!("/v1/streams/post/{}", "x".repeat(201));
@@ -113,7 +113,7 @@ async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_that_is_unknown_or_out_of_bounds_is_named() {
-    let host = TestHost::start(&["post", "posts"]).await;
+    let host = small::start(&["post", "posts"]).await;
     let mut cases = Cases::new(&host);
     for path in [
         "/v1/streams/post/1?from=1",
@@ -209,7 +209,7 @@ async fn a_parameter_that_is_unknown_or_out_of_bounds_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_sort_or_cursor_that_is_none_is_told() {
-    let host = TestHost::start(&["post", "posts"]).await;
+    let host = small::start(&["post", "posts"]).await;
     let mut cases = Cases::new(&host);
     for query in [
         "filter={",

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestHost, eventually};
+use crate::small::{self, SmallHost};
+use crate::support::{Client, eventually};
 
-async fn with_posts(count: usize) -> (TestHost, u64) {
-    let host = TestHost::start(&["post", "posts"]).await;
+async fn with_posts(count: usize) -> (SmallHost, u64) {
+    let host = small::start(&["post", "posts"]).await;
     let mut position = 0;
     for number in 0..count {
         let author = if number % 2 == 0 { "ada" } else { "bob" };
@@ -97,7 +98,7 @@ async fn a_position_that_is_not_reached_in_time_is_told_with_the_present_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_event_is_listed_and_marks_the_answers_that_miss_it() {
-    let host = TestHost::start(&["saboteur"]).await;
+    let host = small::start(&["saboteur"]).await;
     host.client.command("saboteur", "1", "behave", json!({})).await.expect(200);
     let parked = host.client.command("saboteur", "1", "poison", json!({"how": "panic"})).await.expect(200).position();
     let behind = host.client.command("saboteur", "1", "behave", json!({})).await.expect(200).position();

@@ -98,47 +98,28 @@ impl Aggregate for Permit {
         command: PermitCommand,
         _: &Context<'_>,
     ) -> Result<Vec<PermitEvent>, Rejection> {
-        let event = match command {
+        match &command {
             PermitCommand::Register {
                 channel,
                 department,
-                group,
                 responsible,
-                started_at,
-                ended_at,
-                deadline,
+                ..
             } => {
                 self.refuse_if_registered()?;
-                refuse_long([&channel, &department, &responsible])?;
-                PermitEvent::PermitRegistered {
-                    channel,
-                    department,
-                    group,
-                    responsible,
-                    started_at,
-                    ended_at,
-                    deadline,
-                }
+                refuse_long([channel, department, responsible])?;
             }
             PermitCommand::RecordTask {
                 task,
                 activity,
                 resource,
-                group,
                 at,
+                ..
             } => {
-                self.refuse_task(&task, at)?;
-                refuse_long([&task, &activity, &resource])?;
-                PermitEvent::TaskRecorded {
-                    task,
-                    activity,
-                    resource,
-                    group,
-                    at,
-                }
+                self.refuse_task(task, *at)?;
+                refuse_long([task, activity, resource])?;
             }
-        };
-        Ok(vec![event])
+        }
+        Ok(vec![happened(command)])
     }
 
     fn evolve(&mut self, event: PermitEvent, _: &Envelope<'_>) {
@@ -179,7 +160,43 @@ impl Permit {
     }
 }
 
-fn refuse_long(names: [&str; 3]) -> Result<(), Rejection> {
+/// What a command leads to that nothing speaks against.
+fn happened(command: PermitCommand) -> PermitEvent {
+    match command {
+        PermitCommand::Register {
+            channel,
+            department,
+            group,
+            responsible,
+            started_at,
+            ended_at,
+            deadline,
+        } => PermitEvent::PermitRegistered {
+            channel,
+            department,
+            group,
+            responsible,
+            started_at,
+            ended_at,
+            deadline,
+        },
+        PermitCommand::RecordTask {
+            task,
+            activity,
+            resource,
+            group,
+            at,
+        } => PermitEvent::TaskRecorded {
+            task,
+            activity,
+            resource,
+            group,
+            at,
+        },
+    }
+}
+
+fn refuse_long(names: [&String; 3]) -> Result<(), Rejection> {
     if names.iter().any(|name| name.len() > LONGEST_NAME) {
         let message = format!("a name has more than {LONGEST_NAME} bytes");
         return Err(Rejection::new("name-too-long", message));

@@ -137,14 +137,10 @@ impl Projection for Permits {
                 documents.put(id, &permit)
             }
             PermitEvent::TaskRecorded { activity, at } => {
-                let known = documents.update(id, |permit: &mut PermitDocument| {
+                let was_there = documents.update(id, |permit: &mut PermitDocument| {
                     permit.take_task(activity, at);
                 })?;
-                if known {
-                    Ok(())
-                } else {
-                    Err(Failure::new(format!("permit {id} was never registered")))
-                }
+                refuse_unless(was_there, id)
             }
         }
     }
@@ -173,6 +169,13 @@ impl PermitDocument {
         self.tasks += 1;
         self.path.push(activity);
     }
+}
+
+fn refuse_unless(was_there: bool, id: &str) -> Result<(), Failure> {
+    if was_there {
+        return Ok(());
+    }
+    Err(Failure::new(format!("permit {id} was never registered")))
 }
 
 foldhost_plugin_sdk::export_projection!(Permits);

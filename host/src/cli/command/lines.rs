@@ -53,7 +53,7 @@ impl Lines {
         }
         let open = tokio::fs::File::open(Path::new(file)).await.with_context(|| format!("cannot open {file}"))?;
         let about = open.metadata().await.with_context(|| format!("cannot read {file}"))?;
-        Ok(Self::new(Box::new(BufReader::with_capacity(BUFFER, open)), about.is_file().then(|| about.len())))
+        Ok(Self::new(Box::new(BufReader::with_capacity(BUFFER, open)), about.is_file().then_some(about.len())))
     }
 
     fn new(input: Box<dyn AsyncBufRead + Send + Unpin>, size: Option<u64>) -> Self {

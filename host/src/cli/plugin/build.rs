@@ -35,7 +35,7 @@ const BELOW_TARGET: &str = "plugins";
 
 /// Options of `plugin build`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
     /// The folder of plugin crates.

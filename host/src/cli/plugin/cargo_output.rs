@@ -26,15 +26,12 @@ pub(super) struct Finished {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 enum Message {
-    CompilerArtifact {
-        package_id: String,
-        filenames: Vec<PathBuf>,
-    },
-    CompilerMessage {
-        message: Diagnostic,
-    },
+    #[serde(rename = "compiler-artifact")]
+    Artifact { package_id: String, filenames: Vec<PathBuf> },
+    #[serde(rename = "compiler-message")]
+    Diagnostic { message: Diagnostic },
     #[serde(other)]
     Else,
 }
@@ -81,14 +78,14 @@ fn read_messages(messages: impl Read) -> Result<HashMap<String, PathBuf>> {
     for line in BufReader::new(messages).lines() {
         let line = line.context("cannot read what cargo says")?;
         match serde_json::from_str(&line) {
-            Ok(Message::CompilerArtifact { package_id, filenames }) => {
+            Ok(Message::Artifact { package_id, filenames }) => {
                 let component = filenames.into_iter().find(|file| file.extension().is_some_and(|it| it == "wasm"));
                 artifacts.extend(component.map(|component| (package_id, component)));
             }
-            Ok(Message::CompilerMessage { message: Diagnostic { rendered: Some(rendered) } }) => {
+            Ok(Message::Diagnostic { message: Diagnostic { rendered: Some(rendered) } }) => {
                 output::note(rendered.trim_end());
             }
-            Ok(Message::CompilerMessage { .. } | Message::Else) | Err(_) => {}
+            Ok(Message::Diagnostic { .. } | Message::Else) | Err(_) => {}
         }
     }
     Ok(artifacts)

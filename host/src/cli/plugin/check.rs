@@ -15,7 +15,7 @@ const INSTANCES: u32 = 4;
 
 /// Options of `plugin check`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// The component, a .wasm file.
     file: PathBuf,
 }

@@ -22,7 +22,7 @@ const PROJECTION: [&str; 2] =
 
 /// Options of `plugin new`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// What the plugin is called: a lower-case letter, then lower-case letters, digits, _ or -.
     name: String,
     /// What it defines.

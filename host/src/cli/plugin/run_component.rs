@@ -25,7 +25,7 @@ const DEADLINE: u64 = 10_000;
 
 /// Options of `plugin run-component`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// The component, a .wasm file.
     file: PathBuf,
     /// A folder that keeps compiled code: the kit starts this process very often.

@@ -16,7 +16,7 @@ use crate::cli::toolchain;
 
 /// Options of `plugin test`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
     /// The folder of plugin crates.

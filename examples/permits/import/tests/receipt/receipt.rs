@@ -1,6 +1,7 @@
 //! The log, read and counted in another way than importer and plugins do it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::OpenOptions;
 use std::io::{Write as _, stderr};
 use std::path::PathBuf;
 use std::{env, fs};
@@ -36,20 +37,28 @@ pub(crate) fn receipt() -> Option<Receipt> {
     match fs::read(&path) {
         Ok(csv) => Some(Receipt::of(csv)),
         Err(error) => {
-            let missing = format!(
-                "the event log {} is missing ({error}); FOLDHOST_RECEIPT_CSV names another place",
+            missing(&format!(
+                "permits-import --test receipt: the event log {} is missing ({error}); \
+                 FOLDHOST_RECEIPT_CSV names another place",
                 path.display()
-            );
-            let allowed = env::var("FOLDHOST_ALLOW_MISSING").is_ok_and(|value| value == "1");
-            assert!(
-                allowed,
-                "{missing}, FOLDHOST_ALLOW_MISSING=1 goes on without"
-            );
-            // Not by `eprintln!`, which the test harness would swallow.
-            let _ = writeln!(stderr(), "NOT RUN: {missing}");
+            ));
             None
         }
     }
+}
+
+/// Says what is missing, in the list that `cargo xtask test` prints too; fails unless that is allowed.
+#[track_caller]
+fn missing(line: &str) {
+    if let Some(list) = env::var_os("FOLDHOST_MISSING_LIST") {
+        let list = OpenOptions::new().append(true).create(true).open(list);
+        let written = list.and_then(|mut list| writeln!(list, "{line}"));
+        assert!(written.is_ok(), "{written:?}");
+    }
+    let allowed = env::var("FOLDHOST_ALLOW_MISSING").is_ok_and(|value| value == "1");
+    assert!(allowed, "{line}; FOLDHOST_ALLOW_MISSING=1 goes on without");
+    // Not by `eprintln!`, which the test harness would swallow.
+    let _ = writeln!(stderr(), "NOT RUN: {line}");
 }
 
 impl Receipt {
