@@ -45,7 +45,11 @@ impl Catalog {
     /// Finds the plugin that defines an aggregate.
     pub fn aggregate(&self, name: &str) -> Option<&Arc<Plugin>> {
         let defines = |plugin: &&Arc<Plugin>| {
-            plugin.descriptor.aggregate.as_ref().is_some_and(|aggregate| aggregate.name.as_str() == name)
+            plugin
+                .descriptor
+                .aggregate
+                .as_ref()
+                .is_some_and(|aggregate| aggregate.name.as_str() == name)
         };
         self.plugins().find(defines)
     }
@@ -53,7 +57,11 @@ impl Catalog {
     /// Finds the plugin that defines a projection.
     pub fn projection(&self, name: &str) -> Option<&Arc<Plugin>> {
         let defines = |plugin: &&Arc<Plugin>| {
-            plugin.descriptor.projection.as_ref().is_some_and(|projection| projection.name == name)
+            plugin
+                .descriptor
+                .projection
+                .as_ref()
+                .is_some_and(|projection| projection.name == name)
         };
         self.plugins().find(defines)
     }
@@ -62,7 +70,8 @@ impl Catalog {
     pub fn collection(&self, name: &str) -> Option<&Arc<Plugin>> {
         let writes = |plugin: &&Arc<Plugin>| {
             let projection = plugin.descriptor.projection.as_ref();
-            projection.is_some_and(|projection| projection.collections.iter().any(|it| it.name == name))
+            projection
+                .is_some_and(|projection| projection.collections.iter().any(|it| it.name == name))
         };
         self.plugins().find(writes)
     }
@@ -83,10 +92,16 @@ impl Catalog {
 
     /// Checks that a plugin takes no name that another one holds; the error is for its author.
     pub fn check_names(&self, new: &Descriptor) -> Result<(), String> {
-        let others = || self.plugins().filter(|plugin| plugin.descriptor.name != new.name);
+        let others = || {
+            self.plugins()
+                .filter(|plugin| plugin.descriptor.name != new.name)
+        };
         for other in others() {
             if let Some(taken) = taken_name(&other.descriptor, new) {
-                return Err(format!("{taken} is defined by plugin {}", other.descriptor.name));
+                return Err(format!(
+                    "{taken} is defined by plugin {}",
+                    other.descriptor.name
+                ));
             }
         }
         Ok(())
@@ -103,8 +118,14 @@ fn taken_name(other: &Descriptor, new: &Descriptor) -> Option<String> {
     if other.name == new.name {
         return Some(format!("projection {}", new.name));
     }
-    let collection = new.collections.iter().find(|new| other.collections.iter().any(|it| it.name == new.name));
-    let query = new.queries.iter().find(|new| other.queries.iter().any(|it| it.name == new.name));
+    let collection = new
+        .collections
+        .iter()
+        .find(|new| other.collections.iter().any(|it| it.name == new.name));
+    let query = new
+        .queries
+        .iter()
+        .find(|new| other.queries.iter().any(|it| it.name == new.name));
     collection
         .map(|collection| format!("collection {}", collection.name))
         .or_else(|| query.map(|query| format!("query {}", query.name)))
@@ -125,7 +146,9 @@ impl Catalogs {
         self.0.rcu(|catalog| {
             let mut catalog = Catalog::clone(catalog);
             catalog.refusals.remove(&plugin.descriptor.name);
-            catalog.plugins.insert(plugin.descriptor.name.clone(), Arc::clone(plugin));
+            catalog
+                .plugins
+                .insert(plugin.descriptor.name.clone(), Arc::clone(plugin));
             catalog
         });
     }
@@ -134,7 +157,9 @@ impl Catalogs {
     pub fn refuse(&self, refusal: &Refusal) {
         self.0.rcu(|catalog| {
             let mut catalog = Catalog::clone(catalog);
-            catalog.refusals.insert(refusal.source.clone(), refusal.clone());
+            catalog
+                .refusals
+                .insert(refusal.source.clone(), refusal.clone());
             catalog
         });
     }

@@ -26,7 +26,8 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use output::Output;
 
 /// Stands at the end of every `--help`.
-const EXIT_CODES: &str = "Exit codes: 0 it worked, 1 it did not, 2 the command line or the configuration is wrong.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 it worked, 1 it did not, 2 the command line or the configuration is wrong.";
 /// What is still running in the background when a command is done has this long to end.
 const LEFTOVERS: Duration = Duration::from_secs(2);
 
@@ -76,7 +77,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let output = Output { json: cli.global.json };
+    let output = Output {
+        json: cli.global.json,
+    };
     let serves = matches!(cli.command, Group::Dev(_) | Group::Serve(_));
     let done = logging::start(cli.global.log_json, serves).and_then(|()| run(cli.command, output));
     match done {
@@ -97,8 +100,10 @@ fn run(command: Group, output: Output) -> Result<()> {
 }
 
 fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
     let done = runtime.block_on(work);
     // A thread may still wait for standard input.
     runtime.shutdown_timeout(LEFTOVERS);
@@ -107,7 +112,9 @@ fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
 
 /// Tells the exit codes at the end of every command's help.
 fn with_exit_codes(command: clap::Command) -> clap::Command {
-    command.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
+    command
+        .after_help(EXIT_CODES)
+        .mut_subcommands(with_exit_codes)
 }
 
 #[cfg(test)]

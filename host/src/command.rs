@@ -28,7 +28,7 @@ use crate::message::{
 };
 use crate::plugin::{AggregateGuest, Fault, Plugin};
 pub use error::Error;
-pub use past::{Past, LookError, PastState, look};
+pub use past::{LookError, Past, PastState, look};
 use quarantine::Quarantine;
 use stream::{Fate, Job, Reply};
 use worker::{Shared, Task, Worker, WorkerHandle};
@@ -76,7 +76,11 @@ type Settled = Result<Fate, Error>;
 
 impl Pipeline {
     /// Starts the workers.
-    pub fn start(store: Arc<dyn EventStore>, writer: Writer, sizes: Sizes) -> std::io::Result<Self> {
+    pub fn start(
+        store: Arc<dyn EventStore>,
+        writer: Writer,
+        sizes: Sizes,
+    ) -> std::io::Result<Self> {
         let count = sizes.workers.max(1);
         let shared = Arc::new(Shared {
             store,
@@ -85,7 +89,8 @@ impl Pipeline {
             runtime: tokio::runtime::Handle::current(),
             cache_bytes: sizes.cache_bytes / count,
         });
-        let (apart, thread) = Worker::start("foldhost-quarantine".to_owned(), Arc::clone(&shared), None)?;
+        let (apart, thread) =
+            Worker::start("foldhost-quarantine".to_owned(), Arc::clone(&shared), None)?;
         let (mut workers, mut threads) = (Vec::new(), vec![thread]);
         for number in 0..count {
             let name = format!("foldhost-worker-{number}");
@@ -94,8 +99,15 @@ impl Pipeline {
             threads.push(thread);
         }
         workers.push(apart);
-        let inner = Inner { shared, workers, threads: Mutex::new(threads), under_way: UnderWay::default() };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            shared,
+            workers,
+            threads: Mutex::new(threads),
+            under_way: UnderWay::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Decides a command and records what it sets down.
@@ -109,7 +121,9 @@ impl Pipeline {
         match fate {
             Fate::Accepted(receipt) => Ok(Answer::Accepted(receipt)),
             Fate::Rejected(rejection) => Ok(Answer::Rejected(rejection)),
-            Fate::Duplicate(recorded) if recorded.hash != hash => Err(Error::IdReused { command_id: id }),
+            Fate::Duplicate(recorded) if recorded.hash != hash => {
+                Err(Error::IdReused { command_id: id })
+            }
             Fate::Duplicate(recorded) => self.first_outcome(recorded).await.map(Answer::Accepted),
         }
     }
@@ -136,7 +150,10 @@ impl Pipeline {
     pub fn promote(&self, aggregate: &str, digest: Digest) {
         for worker in &self.inner.workers {
             // A worker that is gone decides nothing any more.
-            let _ = worker.tasks.send(Task::Promote { aggregate: aggregate.to_owned(), digest });
+            let _ = worker.tasks.send(Task::Promote {
+                aggregate: aggregate.to_owned(),
+                digest,
+            });
         }
     }
 
@@ -146,8 +163,19 @@ impl Pipeline {
             // Already gone is as good.
             let _ = worker.tasks.send(Task::Stop);
         }
-        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let join = move || threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        let threads = std::mem::take(
+            &mut *self
+                .inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let join = move || {
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().err())
+                .count()
+        };
         match tokio::task::spawn_blocking(join).await {
             Ok(0) => {}
             Ok(panicked) => tracing::error!(panicked, "workers had panicked"),
@@ -157,7 +185,11 @@ impl Pipeline {
 
     /// Returns how many commands are under way.
     pub fn load(&self) -> usize {
-        self.inner.workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).sum()
+        self.inner
+            .workers
+            .iter()
+            .map(|worker| worker.load.load(Ordering::Relaxed))
+            .sum()
     }
 
     async fn fate(&self, command: Command, id: CommandId, hash: Digest, supplied: bool) -> Settled {
@@ -176,10 +208,18 @@ impl Pipeline {
         hash: Digest,
         answer: oneshot::Sender<Settled>,
     ) -> Result<Option<oneshot::Sender<Settled>>, Error> {
-        let Some(key) = key else { return Ok(Some(answer)) };
-        let mut under_way = self.inner.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = key else {
+            return Ok(Some(answer));
+        };
+        let mut under_way = self
+            .inner
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match under_way.get_mut(key) {
-            Some((first, _)) if *first != hash => Err(Error::IdReused { command_id: key.1.clone() }),
+            Some((first, _)) if *first != hash => Err(Error::IdReused {
+                command_id: key.1.clone(),
+            }),
             Some((_, waiting)) => {
                 waiting.push(answer);
                 Ok(None)
@@ -218,7 +258,10 @@ impl Pipeline {
         });
         if busy {
             let reason = "too many commands are under way".to_owned();
-            return reply(Err(Error::Unavailable { command_id: id, reason }));
+            return reply(Err(Error::Unavailable {
+                command_id: id,
+                reason,
+            }));
         }
         let correlation_id = command.correlation_id.unwrap_or_else(|| id.as_str().into());
         let job = Job {
@@ -235,7 +278,9 @@ impl Pipeline {
             conflicts: 0,
             reply,
         };
-        if let Err(std::sync::mpsc::SendError(Task::Decide(job))) = worker.tasks.send(Task::Decide(job)) {
+        if let Err(std::sync::mpsc::SendError(Task::Decide(job))) =
+            worker.tasks.send(Task::Decide(job))
+        {
             let error = stopping(job.id);
             (job.reply)(Err(error));
         }
@@ -257,7 +302,12 @@ impl Pipeline {
         let events = if count == 0 {
             Vec::new()
         } else {
-            let read = self.inner.shared.store.read_stream(&recorded.stream, recorded.before, count).await;
+            let read = self
+                .inner
+                .shared
+                .store
+                .read_stream(&recorded.stream, recorded.before, count)
+                .await;
             read.map_err(|error| Error::from_store(&error, "", &recorded.id))?
         };
         let events = events.iter().map(|event| EventReceipt {
@@ -277,7 +327,10 @@ impl Pipeline {
 }
 
 fn stopping(command_id: CommandId) -> Error {
-    Error::Unavailable { command_id, reason: "the host is stopping".to_owned() }
+    Error::Unavailable {
+        command_id,
+        reason: "the host is stopping".to_owned(),
+    }
 }
 
 /// Covers everything that makes two commands the same: stream, name, payload and preconditions.
@@ -287,7 +340,12 @@ fn hash(command: &Command) -> Digest {
         Expected::NoStream => "none".to_owned(),
         Expected::Exact(version) => version.to_string(),
     };
-    let parts = [command.stream.as_str(), &command.name, command.payload.as_str(), &expected];
+    let parts = [
+        command.stream.as_str(),
+        &command.name,
+        command.payload.as_str(),
+        &expected,
+    ];
     let mut text = Vec::new();
     for part in parts {
         text.extend_from_slice(&part.len().to_le_bytes());

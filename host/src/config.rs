@@ -65,7 +65,11 @@ pub struct ProjectionConfig {
 
 impl Default for ProjectionConfig {
     fn default() -> Self {
-        Self { attempts: 3, backoff_ms: 50, retention_seconds: 600 }
+        Self {
+            attempts: 3,
+            backoff_ms: 50,
+            retention_seconds: 600,
+        }
     }
 }
 
@@ -102,7 +106,10 @@ pub struct InvalidConfig {
 
 impl Config {
     /// Reads defaults, then a file if there is one, then the environment, then `overrides` (what the command line says).
-    pub fn read(file: Option<&std::path::Path>, overrides: impl Serialize) -> Result<Self, InvalidConfig> {
+    pub fn read(
+        file: Option<&std::path::Path>,
+        overrides: impl Serialize,
+    ) -> Result<Self, InvalidConfig> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         figment = match file {
             Some(file) => figment.merge(Toml::file_exact(file)),
@@ -113,14 +120,19 @@ impl Config {
             .merge(environment)
             .merge(Serialized::globals(overrides))
             .extract()
-            .map_err(|error| InvalidConfig { reason: format!("configuration: {error}") })?;
+            .map_err(|error| InvalidConfig {
+                reason: format!("configuration: {error}"),
+            })?;
         config.check()?;
         Ok(config)
     }
 
     /// Returns the limits of a plugin.
     pub fn limits_of(&self, plugin: &str) -> Limits {
-        self.plugin_limits.get(plugin).unwrap_or(&self.limits).clone()
+        self.plugin_limits
+            .get(plugin)
+            .unwrap_or(&self.limits)
+            .clone()
     }
 
     /// Returns how projections behave, in the engine's terms.
@@ -146,16 +158,25 @@ impl Config {
             ("read_store", &self.read_store, "sqlite:"),
         ] {
             if given != known {
-                return wrong(format!("{key}: {given:?} is not known; this version knows {known:?}"));
+                return wrong(format!(
+                    "{key}: {given:?} is not known; this version knows {known:?}"
+                ));
             }
         }
-        let all = self.plugin_limits.iter().map(|(name, limits)| (name.as_str(), limits));
+        let all = self
+            .plugin_limits
+            .iter()
+            .map(|(name, limits)| (name.as_str(), limits));
         for (name, limits) in all.chain([("limits", &self.limits)]) {
-            if limits.deadline_ms == 0 || limits.project_deadline_ms == 0 || limits.memory_mib == 0 {
+            if limits.deadline_ms == 0 || limits.project_deadline_ms == 0 || limits.memory_mib == 0
+            {
                 return wrong(format!("{name}: a limit of 0 lets no guest run"));
             }
             if limits.memory_mib > 256 {
-                return wrong(format!("{name}.memory_mib: {} is more than 256, the size of a pool slot", limits.memory_mib));
+                return wrong(format!(
+                    "{name}.memory_mib: {} is more than 256, the size of a pool slot",
+                    limits.memory_mib
+                ));
             }
         }
         Ok(())
@@ -163,5 +184,14 @@ impl Config {
 }
 
 /// Variables with our prefix that the command line and the tests use, and that are no settings.
-const NOT_SETTINGS: &[&str] =
-    &["url", "token", "json", "config", "sources", "log", "test_runner", "test_component", "sdk"];
+const NOT_SETTINGS: &[&str] = &[
+    "url",
+    "token",
+    "json",
+    "config",
+    "sources",
+    "log",
+    "test_runner",
+    "test_component",
+    "sdk",
+];

@@ -17,5 +17,9 @@ use crate::message::{Position, RecordedEvent};
 pub trait EventLog: Send + Sync + 'static {
     /// Waits until there are events behind `after`, then returns some of them: contiguous, the first at `after + 1`, at
     /// most `limit`, at least one. Cancellation-safe.
-    async fn next(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, event_store::Error>;
+    async fn next(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, event_store::Error>;
 }

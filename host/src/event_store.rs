@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::message::{
-    CommandId, Digest, Json, NewEvent, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
+    CommandId, Digest, Json, NewEvent, Position, RecordedEvent, StoreId, StreamHead, StreamId,
+    Time, Version,
 };
 
 /// One decided command, ready to be appended, or to be refused once its head is confirmed.
@@ -219,7 +220,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Reads events of all streams behind a position, in order of position, at most `limit`; fewer only when there are
     /// no more.
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error>;
+    async fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, Error>;
 
     /// Returns the head of one stream; the default head when there is no such stream.
     async fn stream_head(&self, stream: &StreamId) -> Result<StreamHead, Error>;
@@ -228,10 +233,18 @@ pub trait EventStore: Send + Sync + 'static {
     fn head(&self) -> watch::Receiver<Position>;
 
     /// Finds a recorded command.
-    async fn find_command(&self, actor: &str, id: &CommandId) -> Result<Option<RecordedCommand>, Error>;
+    async fn find_command(
+        &self,
+        actor: &str,
+        id: &CommandId,
+    ) -> Result<Option<RecordedCommand>, Error>;
 
     /// Loads the newest snapshot of a stream that this plugin version wrote.
-    async fn load_snapshot(&self, stream: &StreamId, plugin: Digest) -> Result<Option<Snapshot>, Error>;
+    async fn load_snapshot(
+        &self,
+        stream: &StreamId,
+        plugin: Digest,
+    ) -> Result<Option<Snapshot>, Error>;
 
     /// Saves a snapshot, replacing older ones of the same stream and plugin version.
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error>;

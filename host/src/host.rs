@@ -37,7 +37,9 @@ pub enum StartError {
         reason: String,
     },
     /// Another host has the data folder. **Handling:** stop with this line.
-    #[error("the data folder {folder} is in use by another process; stop that one, or choose another with --data")]
+    #[error(
+        "the data folder {folder} is in use by another process; stop that one, or choose another with --data"
+    )]
     Locked {
         /// The folder.
         folder: String,
@@ -104,7 +106,8 @@ impl HostBuilder {
         let read_store: Arc<dyn ReadStore> = Arc::new(SqliteReadStore::open(&config.data)?);
         let log: Arc<dyn EventLog> = Arc::new(TailEventLog::new(Arc::clone(&store)));
         let unfit = |reason: String| StartError::Sandbox { reason };
-        let sandbox = Sandbox::new(config.max_instances).map_err(|error| unfit(format!("{error:#}")))?;
+        let sandbox =
+            Sandbox::new(config.max_instances).map_err(|error| unfit(format!("{error:#}")))?;
         let cache = CodeCache::in_folder(&config.data.join("code"));
         let loader = Loader::new(sandbox, cache, Arc::clone(&config), Arc::clone(&store));
         let (writer, writing) = Writer::new(Arc::clone(&store));
@@ -149,7 +152,9 @@ impl HostBuilder {
             looked: looked_at_once,
             _lock: lock,
         };
-        let host = Host { inner: Arc::new(inner) };
+        let host = Host {
+            inner: Arc::new(inner),
+        };
         host.spawn(writing);
         host.inner.registry.take_up_active().await?;
         host.watch_folder(looked);
@@ -160,14 +165,21 @@ impl HostBuilder {
 fn sizes(config: &Config) -> Sizes {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     Sizes {
-        workers: if config.workers == 0 { processors } else { config.workers },
+        workers: if config.workers == 0 {
+            processors
+        } else {
+            config.workers
+        },
         cache_bytes: config.cache_mib.saturating_mul(1024 * 1024),
     }
 }
 
 fn lock(folder: &Path) -> Result<File, StartError> {
     let shown = folder.display().to_string();
-    let unusable = |error: std::io::Error| StartError::Folder { folder: shown.clone(), reason: error.to_string() };
+    let unusable = |error: std::io::Error| StartError::Folder {
+        folder: shown.clone(),
+        reason: error.to_string(),
+    };
     std::fs::create_dir_all(folder).map_err(unusable)?;
     let file = File::create(folder.join("lock")).map_err(unusable)?;
     match file.try_lock() {
@@ -193,9 +205,14 @@ impl Host {
         let aggregate = command.stream.category();
         let catalog = self.inner.catalogs.load();
         if catalog.aggregate(aggregate).is_none() {
-            let names = catalog.plugins().filter_map(|plugin| plugin.descriptor.aggregate.as_ref());
+            let names = catalog
+                .plugins()
+                .filter_map(|plugin| plugin.descriptor.aggregate.as_ref());
             let known = names.map(|aggregate| aggregate.name.to_string()).collect();
-            return Err(command::Error::UnknownAggregate { aggregate: aggregate.to_owned(), known });
+            return Err(command::Error::UnknownAggregate {
+                aggregate: aggregate.to_owned(),
+                known,
+            });
         }
         self.inner.pipeline.dispatch(command).await
     }
@@ -204,18 +221,29 @@ impl Host {
     pub async fn look(&self, stream: &StreamId, past: Past) -> Result<PastState, LookError> {
         let catalog = self.inner.catalogs.load();
         let Some(plugin) = catalog.aggregate(stream.category()) else {
-            return Err(LookError::UnknownAggregate { aggregate: stream.category().to_owned() });
+            return Err(LookError::UnknownAggregate {
+                aggregate: stream.category().to_owned(),
+            });
         };
         command::look(&self.inner.store, plugin, stream, past).await
     }
 
     /// Gives one document of a collection, or none.
-    pub async fn document(&self, collection: &str, id: &str, wait: Wait) -> Result<Documents, query::Error> {
+    pub async fn document(
+        &self,
+        collection: &str,
+        id: &str,
+        wait: Wait,
+    ) -> Result<Documents, query::Error> {
         self.inner.queries.document(collection, id, wait).await
     }
 
     /// Finds documents of a collection.
-    pub async fn find(&self, collection: &str, find: FindDocuments) -> Result<Documents, query::Error> {
+    pub async fn find(
+        &self,
+        collection: &str,
+        find: FindDocuments,
+    ) -> Result<Documents, query::Error> {
         self.inner.queries.find(collection, find).await
     }
 
@@ -241,7 +269,12 @@ impl Host {
 
     /// Lists the generations of a projection's read model, oldest first.
     pub async fn generations(&self, projection: &str) -> Result<Vec<Generation>, query::Error> {
-        Ok(self.inner.queries.read_store.generations(projection).await?)
+        Ok(self
+            .inner
+            .queries
+            .read_store
+            .generations(projection)
+            .await?)
     }
 
     /// Checks a component and keeps it; nothing is activated. `source` is told with a refusal.
@@ -303,7 +336,10 @@ impl Host {
         if *self.inner.stopping.borrow() {
             reasons.push("the host is stopping".to_owned());
         }
-        Readiness { ready: reasons.is_empty(), reasons }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
     }
 
     /// Returns a receiver that turns true when the host begins to stop.
@@ -316,16 +352,31 @@ impl Host {
         self.inner.stopping.send_replace(true);
         self.inner.pipeline.stop().await;
         self.inner.engine.stop().await;
-        let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(
+            &mut *self
+                .inner
+                .tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         tasks.shutdown().await;
     }
 
     fn watch_folder(&self, looked: watch::Sender<bool>) {
         let (registry, config) = (self.inner.registry.clone(), &self.inner.config);
-        self.spawn(watcher::watch(registry, config.plugins.clone(), config.activate_from_folder, looked));
+        self.spawn(watcher::watch(
+            registry,
+            config.plugins.clone(),
+            config.activate_from_folder,
+            looked,
+        ));
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        self.inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .spawn(task);
     }
 }

@@ -156,7 +156,12 @@ struct Routes {
 }
 
 impl Routes {
-    fn route(mut self, path: &'static str, methods: MethodRouter<Arc<Api>>, described: Described) -> Self {
+    fn route(
+        mut self,
+        path: &'static str,
+        methods: MethodRouter<Arc<Api>>,
+        described: Described,
+    ) -> Self {
         self.router = self.router.route(path, methods);
         self.listed.push(Listed { path, described });
         self
@@ -173,15 +178,31 @@ impl Routes {
 async fn take_place(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     match api.places.try_acquire() {
         Ok(_place) => next.run(request).await,
-        Err(_) => Problem::new(Kind::Overloaded, "too many requests are under way; try again").into_response(),
+        Err(_) => Problem::new(
+            Kind::Overloaded,
+            "too many requests are under way; try again",
+        )
+        .into_response(),
     }
 }
 
 async fn unknown_route(uri: Uri) -> Problem {
-    Problem::new(Kind::UnknownRoute, format!("there is nothing at {}; /docs lists what there is", uri.path()))
+    Problem::new(
+        Kind::UnknownRoute,
+        format!(
+            "there is nothing at {}; /docs lists what there is",
+            uri.path()
+        ),
+    )
 }
 
 /// The router adds `Allow`.
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(Kind::MethodNotAllowed, format!("{method} is not taken at {}; Allow lists what is", uri.path()))
+    Problem::new(
+        Kind::MethodNotAllowed,
+        format!(
+            "{method} is not taken at {}; Allow lists what is",
+            uri.path()
+        ),
+    )
 }

@@ -43,7 +43,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { attempts: 3, backoff: Duration::from_millis(50), retention: Duration::from_secs(600) }
+        Self {
+            attempts: 3,
+            backoff: Duration::from_millis(50),
+            retention: Duration::from_secs(600),
+        }
     }
 }
 
@@ -105,18 +109,22 @@ impl Live {
     /// Waits until everything up to a position has taken effect in this generation.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<(), NotReached> {
         let mut progress = self.progress.clone();
-        let reached = progress.wait_for(|now| now.position >= position || matches!(now.state, RunState::Faulted { .. }));
+        let reached = progress.wait_for(|now| {
+            now.position >= position || matches!(now.state, RunState::Faulted { .. })
+        });
         let state = match tokio::time::timeout(timeout, reached).await {
             Ok(Ok(progress)) if progress.position >= position => return Ok(()),
             Ok(Ok(progress)) => progress.state.clone(),
-            Ok(Err(_)) => RunState::Faulted { reason: "the host is stopping".to_owned() },
+            Ok(Err(_)) => RunState::Faulted {
+                reason: "the host is stopping".to_owned(),
+            },
             Err(_) => RunState::CatchingUp,
         };
         match state {
             RunState::Faulted { reason } => Err(NotReached::Stopped { reason }),
-            RunState::CatchingUp | RunState::Live => {
-                Err(NotReached::TimedOut { present: self.progress.borrow().position })
-            }
+            RunState::CatchingUp | RunState::Live => Err(NotReached::TimedOut {
+                present: self.progress.borrow().position,
+            }),
         }
     }
 }
@@ -131,9 +139,13 @@ impl Engine {
             tasks: Mutex::default(),
             stop: watch::Sender::new(false),
         };
-        let engine = Self { inner: Arc::new(inner) };
+        let engine = Self {
+            inner: Arc::new(inner),
+        };
         let pruner = Arc::clone(&engine.inner);
-        engine.inner.spawn(async move { generations::prune_for_ever(&pruner).await });
+        engine
+            .inner
+            .spawn(async move { generations::prune_for_ever(&pruner).await });
         engine
     }
 
@@ -151,35 +163,59 @@ impl Engine {
 
     /// Returns the generations that queries read, over all projections.
     pub fn all_live(&self) -> Vec<Live> {
-        self.inner.projections().values().filter_map(|projection| projection.live()).collect()
+        self.inner
+            .projections()
+            .values()
+            .filter_map(|projection| projection.live())
+            .collect()
     }
 
     /// Returns how every projection stands, by name.
     pub fn status(&self) -> Vec<ProjectionStatus> {
         let head = *self.inner.ports.store.head().borrow();
         let projections = self.inner.projections();
-        let mut status: Vec<_> = projections.values().map(|projection| projection.status(head)).collect();
+        let mut status: Vec<_> = projections
+            .values()
+            .map(|projection| projection.status(head))
+            .collect();
         status.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         status
     }
 
     /// Waits until a plugin version is the one that queries read.
-    pub async fn wait_until_live(&self, projection: &str, plugin: Digest, timeout: Duration) -> bool {
-        let Some(projection) = self.inner.projections().get(projection).map(Arc::clone) else { return false };
-        tokio::time::timeout(timeout, projection.until_live(plugin)).await.is_ok()
+    pub async fn wait_until_live(
+        &self,
+        projection: &str,
+        plugin: Digest,
+        timeout: Duration,
+    ) -> bool {
+        let Some(projection) = self.inner.projections().get(projection).map(Arc::clone) else {
+            return false;
+        };
+        tokio::time::timeout(timeout, projection.until_live(plugin))
+            .await
+            .is_ok()
     }
 
     /// Ends all folding; what was committed stays, the rest is folded again after the next start.
     pub async fn stop(&self) {
         self.inner.stop.send_replace(true);
-        let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(
+            &mut *self
+                .inner
+                .tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         while tasks.join_next().await.is_some() {}
     }
 }
 
 impl Inner {
     fn projections(&self) -> MutexGuard<'_, HashMap<String, Arc<Projection>>> {
-        self.projections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.projections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

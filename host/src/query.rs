@@ -15,7 +15,8 @@ use crate::catalog::Catalogs;
 use crate::event_store::EventStore;
 use crate::message::{Digest, Json, Position, Rejection};
 use crate::plugin::{
-    Fault, FindRequest, Parameter, ParameterKind, Plugin, ProjectionDescriptor, ProjectionGuest, QueryType,
+    Fault, FindRequest, Parameter, ParameterKind, Plugin, ProjectionDescriptor, ProjectionGuest,
+    QueryType,
 };
 use crate::projection::{Engine, Live, NotReached};
 use crate::read_store::{self, Filter, Find, Found, ParkedEvent, ReadStore, SortKey};
@@ -116,7 +117,9 @@ pub enum Error {
     #[error("{}", .0.message)]
     Rejected(Rejection),
     /// The position was not reached in time. **Handling:** tell the client where it is.
-    #[error("projection {projection} has not reached position {wanted} in time; it is at {present}")]
+    #[error(
+        "projection {projection} has not reached position {wanted} in time; it is at {present}"
+    )]
     NotReached {
         /// The projection.
         projection: String,
@@ -147,7 +150,9 @@ impl From<read_store::Error> for Error {
         match error {
             read_store::Error::TooSlow { limit } => Self::TooSlow { limit },
             read_store::Error::NoGeneration { .. } => Self::CursorGone,
-            other => Self::Unavailable { reason: other.to_string() },
+            other => Self::Unavailable {
+                reason: other.to_string(),
+            },
         }
     }
 }
@@ -163,17 +168,37 @@ pub(crate) struct Queries {
 
 impl Queries {
     /// Gives one document, or none.
-    pub(crate) async fn document(&self, collection: &str, id: &str, wait: Wait) -> Result<Documents, Error> {
+    pub(crate) async fn document(
+        &self,
+        collection: &str,
+        id: &str,
+        wait: Wait,
+    ) -> Result<Documents, Error> {
         let live = self.live_of_collection(collection)?;
         reach(&live, wait).await?;
-        let items = self.read_store.get(&live.generation, collection, &[id.to_owned()]).await?;
-        Ok(Documents { items, next: None, parked: self.parked_at(&live, wait).await? })
+        let items = self
+            .read_store
+            .get(&live.generation, collection, &[id.to_owned()])
+            .await?;
+        Ok(Documents {
+            items,
+            next: None,
+            parked: self.parked_at(&live, wait).await?,
+        })
     }
 
     /// Finds documents of a collection.
-    pub(crate) async fn find(&self, collection: &str, find: FindDocuments) -> Result<Documents, Error> {
+    pub(crate) async fn find(
+        &self,
+        collection: &str,
+        find: FindDocuments,
+    ) -> Result<Documents, Error> {
         let live = self.live_of_collection(collection)?;
-        let request = FindRequest { filter: find.filter, sort: find.sort, most: None };
+        let request = FindRequest {
+            filter: find.filter,
+            sort: find.sort,
+            most: None,
+        };
         self.page(&live, collection, request, find.page).await
     }
 
@@ -198,10 +223,21 @@ impl Queries {
         limit: usize,
     ) -> Result<Vec<ParkedEvent>, Error> {
         let Some(live) = self.engine.live(projection) else {
-            let known = self.engine.status().into_iter().map(|status| status.name).collect();
-            return Err(Error::UnknownProjection { projection: projection.to_owned(), known });
+            let known = self
+                .engine
+                .status()
+                .into_iter()
+                .map(|status| status.name)
+                .collect();
+            return Err(Error::UnknownProjection {
+                projection: projection.to_owned(),
+                known,
+            });
         };
-        Ok(self.read_store.parked(&live.generation, after, limit).await?)
+        Ok(self
+            .read_store
+            .parked(&live.generation, after, limit)
+            .await?)
     }
 
     async fn page(
@@ -212,13 +248,22 @@ impl Queries {
         page: PageRequest,
     ) -> Result<Documents, Error> {
         let fingerprint = cursor::fingerprint(collection, &request.filter, &request.sort);
-        let cursor = page.cursor.as_deref().map(|text| Cursor::parse(text, fingerprint)).transpose()?;
-        if cursor.as_ref().is_some_and(|cursor| cursor.generation != live.generation.number) {
+        let cursor = page
+            .cursor
+            .as_deref()
+            .map(|text| Cursor::parse(text, fingerprint))
+            .transpose()?;
+        if cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.generation != live.generation.number)
+        {
             return Err(Error::CursorGone);
         }
         reach(live, page.wait).await?;
         let given = cursor.as_ref().map_or(0, |cursor| cursor.given);
-        let left = request.most.map_or(usize::MAX, |most| (most as usize).saturating_sub(given));
+        let left = request
+            .most
+            .map_or(usize::MAX, |most| (most as usize).saturating_sub(given));
         let limit = page.limit.min(left);
         let find = Find {
             filter: request.filter,
@@ -230,7 +275,9 @@ impl Queries {
         let mut found = if limit == 0 {
             Vec::new()
         } else {
-            self.read_store.find(&live.generation, collection, find).await?
+            self.read_store
+                .find(&live.generation, collection, find)
+                .await?
         };
         let more = found.len() > limit && limit < left;
         found.truncate(limit);
@@ -244,14 +291,25 @@ impl Queries {
             .to_string()
         });
         let parked = self.parked_at(live, page.wait).await?;
-        let items = found.into_iter().map(|found| (found.place.id, found.document)).collect();
-        Ok(Documents { items, next, parked })
+        let items = found
+            .into_iter()
+            .map(|found| (found.place.id, found.document))
+            .collect();
+        Ok(Documents {
+            items,
+            next,
+            parked,
+        })
     }
 
     /// The live generation decides what there is: a collection of a version that is still being rebuilt is not there yet.
     fn live_of_collection(&self, collection: &str) -> Result<Live, Error> {
         let writes = |projection: &ProjectionDescriptor| {
-            projection.collections.iter().any(|it| it.name == collection).then_some(())
+            projection
+                .collections
+                .iter()
+                .any(|it| it.name == collection)
+                .then_some(())
         };
         if let Some((live, ())) = self.find_live(writes) {
             return Ok(live);
@@ -259,25 +317,52 @@ impl Queries {
         if self.catalogs.load().collection(collection).is_some() {
             return Err(being_built("collection", collection));
         }
-        let mut known = self.names(|projection| projection.collections.iter().map(|it| it.name.clone()).collect());
+        let mut known = self.names(|projection| {
+            projection
+                .collections
+                .iter()
+                .map(|it| it.name.clone())
+                .collect()
+        });
         known.sort_unstable();
-        Err(Error::UnknownCollection { collection: collection.to_owned(), known })
+        Err(Error::UnknownCollection {
+            collection: collection.to_owned(),
+            known,
+        })
     }
 
     fn live_of_query(&self, name: &str) -> Result<(Live, QueryType), Error> {
-        let answers = |projection: &ProjectionDescriptor| projection.queries.iter().find(|it| it.name == name).cloned();
+        let answers = |projection: &ProjectionDescriptor| {
+            projection
+                .queries
+                .iter()
+                .find(|it| it.name == name)
+                .cloned()
+        };
         if let Some(found) = self.find_live(answers) {
             return Ok(found);
         }
         if self.catalogs.load().query(name).is_some() {
             return Err(being_built("query", name));
         }
-        let mut known = self.names(|projection| projection.queries.iter().map(|it| it.name.clone()).collect());
+        let mut known = self.names(|projection| {
+            projection
+                .queries
+                .iter()
+                .map(|it| it.name.clone())
+                .collect()
+        });
         known.sort_unstable();
-        Err(Error::UnknownQuery { query: name.to_owned(), known })
+        Err(Error::UnknownQuery {
+            query: name.to_owned(),
+            known,
+        })
     }
 
-    fn find_live<R>(&self, mut find: impl FnMut(&ProjectionDescriptor) -> Option<R>) -> Option<(Live, R)> {
+    fn find_live<R>(
+        &self,
+        mut find: impl FnMut(&ProjectionDescriptor) -> Option<R>,
+    ) -> Option<(Live, R)> {
         self.engine.all_live().into_iter().find_map(|live| {
             let found = find(live.plugin.descriptor.projection.as_ref()?)?;
             Some((live, found))
@@ -286,35 +371,58 @@ impl Queries {
 
     fn names(&self, of: impl Fn(&ProjectionDescriptor) -> Vec<String>) -> Vec<String> {
         let live = self.engine.all_live();
-        live.iter().filter_map(|live| live.plugin.descriptor.projection.as_ref()).flat_map(of).collect()
+        live.iter()
+            .filter_map(|live| live.plugin.descriptor.projection.as_ref())
+            .flat_map(of)
+            .collect()
     }
 
     /// Tells whether the effect of the event that was waited for may be missing because its stream is parked.
     async fn parked_at(&self, live: &Live, wait: Wait) -> Result<Option<Position>, Error> {
-        let Some(position) = wait.position.filter(|position| position.0 > 0) else { return Ok(None) };
+        let Some(position) = wait.position.filter(|position| position.0 > 0) else {
+            return Ok(None);
+        };
         if live.progress.borrow().parked == 0 {
             return Ok(None);
         }
         let event = self.store.read_all(Position(position.0 - 1), 1).await;
-        let event = event.map_err(|error| Error::Unavailable { reason: error.to_string() })?.pop();
+        let event = event
+            .map_err(|error| Error::Unavailable {
+                reason: error.to_string(),
+            })?
+            .pop();
         let parked = self.read_store.parked_streams(&live.generation).await?;
-        Ok(event.filter(|event| parked.contains(&event.stream)).map(|_| position))
+        Ok(event
+            .filter(|event| parked.contains(&event.stream))
+            .map(|_| position))
     }
 }
 
 fn being_built(what: &str, name: &str) -> Error {
-    Error::Unavailable { reason: format!("{what} {name:?} is being built; it can be read when its projection has caught up") }
+    Error::Unavailable {
+        reason: format!(
+            "{what} {name:?} is being built; it can be read when its projection has caught up"
+        ),
+    }
 }
 
 async fn reach(live: &Live, wait: Wait) -> Result<(), Error> {
-    let Some(wanted) = wait.position else { return Ok(()) };
+    let Some(wanted) = wait.position else {
+        return Ok(());
+    };
     let projection = || live.generation.projection.clone();
-    live.wait_for(wanted, wait.timeout).await.map_err(|error| match error {
-        NotReached::TimedOut { present } => Error::NotReached { projection: projection(), wanted, present },
-        NotReached::Stopped { reason } => {
-            Error::Unavailable { reason: format!("projection {} has stopped: {reason}", projection()) }
-        }
-    })
+    live.wait_for(wanted, wait.timeout)
+        .await
+        .map_err(|error| match error {
+            NotReached::TimedOut { present } => Error::NotReached {
+                projection: projection(),
+                wanted,
+                present,
+            },
+            NotReached::Stopped { reason } => Error::Unavailable {
+                reason: format!("projection {} has stopped: {reason}", projection()),
+            },
+        })
 }
 
 /// Reads parameters as the query declares them.
@@ -324,9 +432,23 @@ fn typed(query: &QueryType, given: &BTreeMap<String, String>) -> Result<Json, Er
         parameter: parameter.to_owned(),
         reason,
     };
-    let known = || query.parameters.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(unknown) = given.keys().find(|name| !query.parameters.iter().any(|it| it.name == **name)) {
-        let known = if query.parameters.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known()) };
+    let known = || {
+        query
+            .parameters
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if let Some(unknown) = given
+        .keys()
+        .find(|name| !query.parameters.iter().any(|it| it.name == **name))
+    {
+        let known = if query.parameters.is_empty() {
+            "it takes none".to_owned()
+        } else {
+            format!("it takes {}", known())
+        };
         return Err(invalid(unknown, format!("is not known; {known}")));
     }
     let mut typed = Map::new();
@@ -337,7 +459,9 @@ fn typed(query: &QueryType, given: &BTreeMap<String, String>) -> Result<Json, Er
                 let value = value.map_err(|reason| invalid(&parameter.name, reason))?;
                 typed.insert(parameter.name.clone(), value);
             }
-            None if parameter.required => return Err(invalid(&parameter.name, "is missing".to_owned())),
+            None if parameter.required => {
+                return Err(invalid(&parameter.name, "is missing".to_owned()));
+            }
             None => {}
         }
     }
@@ -348,16 +472,20 @@ fn value(parameter: &Parameter, text: &str) -> Result<Value, String> {
     match parameter.kind {
         ParameterKind::Text if text.contains('\0') => Err("holds the character U+0000".to_owned()),
         ParameterKind::Text => Ok(Value::from(text)),
-        ParameterKind::Integer => {
-            text.parse::<i64>().map(Value::from).map_err(|_| format!("is no whole number: {text:?}"))
-        }
+        ParameterKind::Integer => text
+            .parse::<i64>()
+            .map(Value::from)
+            .map_err(|_| format!("is no whole number: {text:?}")),
         ParameterKind::Number => {
             let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-            number.map(Value::from).ok_or_else(|| format!("is no number: {text:?}"))
+            number
+                .map(Value::from)
+                .ok_or_else(|| format!("is no number: {text:?}"))
         }
-        ParameterKind::Boolean => {
-            text.parse::<bool>().map(Value::from).map_err(|_| format!("is neither true nor false: {text:?}"))
-        }
+        ParameterKind::Boolean => text
+            .parse::<bool>()
+            .map(Value::from)
+            .map_err(|_| format!("is neither true nor false: {text:?}")),
     }
 }
 
@@ -382,12 +510,18 @@ impl Planners {
             planners.give_back(plugin.digest, guest);
             planned
         });
-        let planned = planned.await.map_err(|_| Error::Unavailable { reason: "the host is stopping".to_owned() })?;
+        let planned = planned.await.map_err(|_| Error::Unavailable {
+            reason: "the host is stopping".to_owned(),
+        })?;
         Ok(planned?.map_err(Error::Rejected))
     }
 
     fn take(&self, plugin: Digest) -> Option<ProjectionGuest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&plugin)?.pop()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(&plugin)?
+            .pop()
     }
 
     fn give_back(&self, plugin: Digest, guest: ProjectionGuest) {
@@ -400,6 +534,9 @@ impl Planners {
 
     /// Drops the instances of a version that is used no more.
     pub(crate) fn forget_all_but(&self, used: &[Digest]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| used.contains(digest));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|digest, _| used.contains(digest));
     }
 }

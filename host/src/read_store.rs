@@ -234,7 +234,12 @@ pub trait ReadStore: Send + Sync + 'static {
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error>;
 
     /// Moves the checkpoint from `sequence` to `sequence + 1` together with the writes: all or nothing, exactly once.
-    async fn commit(&self, generation: &GenerationId, sequence: u64, commit: Commit) -> Result<(), Error>;
+    async fn commit(
+        &self,
+        generation: &GenerationId,
+        sequence: u64,
+        commit: Commit,
+    ) -> Result<(), Error>;
 
     /// Reads some documents of one collection by id; absent ones are left out.
     async fn get(
@@ -245,7 +250,12 @@ pub trait ReadStore: Send + Sync + 'static {
     ) -> Result<Vec<(String, Json)>, Error>;
 
     /// Finds documents, in order.
-    async fn find(&self, generation: &GenerationId, collection: &str, find: Find) -> Result<Vec<Found>, Error>;
+    async fn find(
+        &self,
+        generation: &GenerationId,
+        collection: &str,
+        find: Find,
+    ) -> Result<Vec<Found>, Error>;
 
     /// Lists parked events in order of position, behind a position, at most `limit`.
     async fn parked(

@@ -83,7 +83,12 @@ struct Inner {
 
 impl Registry {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(Inner { parts, activating: tokio::sync::Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                activating: tokio::sync::Mutex::default(),
+            }),
+        }
     }
 
     /// Takes up what the store says is active. A plugin that does not load is told, and the others go on.
@@ -97,14 +102,22 @@ impl Registry {
             };
             if let Err(refused) = taken_up {
                 tracing::error!(plugin = source, digest = %stored.digest, reason = %refused, "an active plugin does not serve");
-                self.note_refusal(&source, format!("the active version does not serve: {refused}"), true);
+                self.note_refusal(
+                    &source,
+                    format!("the active version does not serve: {refused}"),
+                    true,
+                );
             }
         }
         Ok(())
     }
 
     /// Checks bytes and keeps them; nothing is activated. Installing the same bytes again changes nothing.
-    pub(crate) async fn install(&self, source: &str, bytes: Vec<u8>) -> Result<Arc<Plugin>, Refused> {
+    pub(crate) async fn install(
+        &self,
+        source: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Arc<Plugin>, Refused> {
         let installed = self.try_install(bytes).await;
         match &installed {
             Ok(plugin) => {
@@ -131,7 +144,10 @@ impl Registry {
             name: descriptor.name.clone(),
             version: descriptor.version.clone(),
             digest: plugin.digest,
-            aggregate: descriptor.aggregate.as_ref().map(|aggregate| aggregate.name.to_string()),
+            aggregate: descriptor
+                .aggregate
+                .as_ref()
+                .map(|aggregate| aggregate.name.to_string()),
             installed_at: Time::now(),
         };
         self.parts().store.install_plugin(stored, bytes).await?;
@@ -154,12 +170,21 @@ impl Registry {
     async fn try_activate(&self, plugin: &Arc<Plugin>) -> Result<(), Refused> {
         let _activating = self.inner.activating.lock().await;
         let name = plugin.descriptor.name.as_str();
-        if self.parts().catalogs.load().plugin(name).is_some_and(|active| active.digest == plugin.digest) {
+        if self
+            .parts()
+            .catalogs
+            .load()
+            .plugin(name)
+            .is_some_and(|active| active.digest == plugin.digest)
+        {
             return Ok(());
         }
         self.check(plugin).await?;
         self.prepare(plugin).await?;
-        self.parts().store.activate_plugin(name, plugin.digest).await?;
+        self.parts()
+            .store
+            .activate_plugin(name, plugin.digest)
+            .await?;
         self.switch(plugin).await?;
         tracing::info!(plugin = name, version = plugin.descriptor.version, digest = %plugin.digest.short(), "activated");
         Ok(())
@@ -180,12 +205,26 @@ impl Registry {
     /// Brings workers, catalog and engine to a version that the store says is active.
     async fn switch(&self, plugin: &Arc<Plugin>) -> Result<(), Refused> {
         if let Some(aggregate) = &plugin.descriptor.aggregate {
-            self.parts().pipeline.promote(aggregate.name.as_str(), plugin.digest);
+            self.parts()
+                .pipeline
+                .promote(aggregate.name.as_str(), plugin.digest);
         }
         self.parts().catalogs.replace(plugin);
         self.parts().engine.activate(plugin).await?;
-        let mut used: Vec<Digest> = self.parts().engine.all_live().iter().map(|live| live.plugin.digest).collect();
-        used.extend(self.parts().catalogs.load().plugins().map(|plugin| plugin.digest));
+        let mut used: Vec<Digest> = self
+            .parts()
+            .engine
+            .all_live()
+            .iter()
+            .map(|live| live.plugin.digest)
+            .collect();
+        used.extend(
+            self.parts()
+                .catalogs
+                .load()
+                .plugins()
+                .map(|plugin| plugin.digest),
+        );
         self.parts().planners.forget_all_but(&used);
         self.parts().loader.forget_all_but(&used);
         Ok(())
@@ -202,7 +241,12 @@ impl Registry {
     }
 
     fn note_refusal(&self, source: &str, reason: String, leaves_gap: bool) {
-        let refusal = Refusal { source: source.to_owned(), reason, at: Time::now(), leaves_gap };
+        let refusal = Refusal {
+            source: source.to_owned(),
+            reason,
+            at: Time::now(),
+            leaves_gap,
+        };
         self.parts().catalogs.refuse(&refusal);
     }
 }
@@ -218,31 +262,60 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    pub(crate) fn new(sandbox: Sandbox, cache: CodeCache, config: Arc<Config>, store: Arc<dyn EventStore>) -> Self {
-        Self { sandbox, cache, config, store, loaded: Arc::default() }
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        cache: CodeCache,
+        config: Arc<Config>,
+        store: Arc<dyn EventStore>,
+    ) -> Self {
+        Self {
+            sandbox,
+            cache,
+            config,
+            store,
+            loaded: Arc::default(),
+        }
     }
 
     async fn load(&self, bytes: Arc<[u8]>) -> Result<Arc<Plugin>, Refused> {
         let digest = Digest::of(&bytes);
-        if let Some(plugin) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+        if let Some(plugin) = self
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+        {
             return Ok(Arc::clone(plugin));
         }
         let this = self.clone();
         let loaded = tokio::task::spawn_blocking(move || {
-            Plugin::load(&this.sandbox, &this.cache, &bytes, |name| this.config.limits_of(name))
+            Plugin::load(&this.sandbox, &this.cache, &bytes, |name| {
+                this.config.limits_of(name)
+            })
         });
-        let stopping = |_| event_store::Error::Unavailable { reason: "the host is stopping".to_owned() };
+        let stopping = |_| event_store::Error::Unavailable {
+            reason: "the host is stopping".to_owned(),
+        };
         let plugin = Arc::new(loaded.await.map_err(stopping)??);
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(all.entry(digest).or_insert(plugin)))
     }
 
     async fn installed(&self, digest: Digest) -> Result<Arc<Plugin>, Refused> {
-        if let Some(plugin) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+        if let Some(plugin) = self
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+        {
             let plugin = Arc::clone(plugin);
             return Ok(plugin);
         }
-        let bytes = self.store.load_plugin(digest).await?.ok_or(Refused::Unknown { digest })?;
+        let bytes = self
+            .store
+            .load_plugin(digest)
+            .await?
+            .ok_or(Refused::Unknown { digest })?;
         self.load(bytes).await
     }
 
@@ -253,7 +326,11 @@ impl Loader {
             let this = this.clone();
             let load = async move {
                 let loaded = this.installed(digest).await;
-                loaded.inspect_err(|error| tracing::error!(%error, %digest, "a plugin version does not load")).ok()
+                loaded
+                    .inspect_err(
+                        |error| tracing::error!(%error, %digest, "a plugin version does not load"),
+                    )
+                    .ok()
             };
             load.boxed()
         })

@@ -11,19 +11,58 @@ const MODULES: &[(&str, &[&str])] = &[
     ("read_store", &["message"]),
     ("plugin", &["message", "read_store"]),
     ("command", &["message", "event_store", "plugin"]),
-    ("projection", &["message", "event_store", "event_log", "plugin", "read_store"]),
+    (
+        "projection",
+        &[
+            "message",
+            "event_store",
+            "event_log",
+            "plugin",
+            "read_store",
+        ],
+    ),
     ("config", &["plugin", "projection"]),
     ("catalog", &["message", "plugin"]),
-    ("query", &["catalog", "event_store", "message", "plugin", "projection", "read_store"]),
+    (
+        "query",
+        &[
+            "catalog",
+            "event_store",
+            "message",
+            "plugin",
+            "projection",
+            "read_store",
+        ],
+    ),
     (
         "registry",
-        &["catalog", "command", "config", "event_store", "message", "plugin", "projection", "query", "read_store"],
+        &[
+            "catalog",
+            "command",
+            "config",
+            "event_store",
+            "message",
+            "plugin",
+            "projection",
+            "query",
+            "read_store",
+        ],
     ),
     (
         "http",
         &[
-            "Host", "catalog", "command", "config", "event_log", "event_store", "host", "message", "plugin",
-            "projection", "query", "read_store",
+            "Host",
+            "catalog",
+            "command",
+            "config",
+            "event_log",
+            "event_store",
+            "host",
+            "message",
+            "plugin",
+            "projection",
+            "query",
+            "read_store",
         ],
     ),
 ];
@@ -58,7 +97,11 @@ fn sources() -> Vec<(String, String)> {
     walk(&root, &mut paths);
     paths.sort();
     let read = |path: PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         (name, fs::read_to_string(path).unwrap())
     };
     paths.into_iter().map(read).collect()
@@ -66,14 +109,19 @@ fn sources() -> Vec<(String, String)> {
 
 /// Lines of code with their numbers; comments name what they like.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()));
     lines.filter(|(_, line)| !line.starts_with("//"))
 }
 
 /// The first part of every `crate::…` path in a line.
 fn own_paths(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -95,10 +143,19 @@ fn names(line: &str, word: &str) -> bool {
 fn every_module_imports_only_what_it_may() {
     let mut broken = Vec::new();
     for (file, text) in sources() {
-        let Some((module, allowed)) = MODULES.iter().find(|(module, _)| *module == module_of(&file)) else { continue };
+        let Some((module, allowed)) = MODULES
+            .iter()
+            .find(|(module, _)| *module == module_of(&file))
+        else {
+            continue;
+        };
         for (number, line) in code(&text) {
-            for path in own_paths(line).filter(|path| path != module && !allowed.contains(path) && !path.is_empty()) {
-                broken.push(format!("{file}:{number}: {module} may not import {path}: {line}"));
+            for path in own_paths(line)
+                .filter(|path| path != module && !allowed.contains(path) && !path.is_empty())
+            {
+                broken.push(format!(
+                    "{file}:{number}: {module} may not import {path}: {line}"
+                ));
             }
         }
     }
@@ -122,8 +179,13 @@ fn every_driver_crate_is_known_only_to_its_adapter() {
 
 #[test]
 fn unsafe_code_stands_in_one_file() {
-    let with_unsafe = |(_, text): &(String, String)| code(text).any(|(_, line)| line.contains("unsafe {"));
-    let files: Vec<String> = sources().into_iter().filter(with_unsafe).map(|(file, _)| file).collect();
+    let with_unsafe =
+        |(_, text): &(String, String)| code(text).any(|(_, line)| line.contains("unsafe {"));
+    let files: Vec<String> = sources()
+        .into_iter()
+        .filter(with_unsafe)
+        .map(|(file, _)| file)
+        .collect();
     assert_eq!(files, ["plugin/cache.rs"]);
 }
 
@@ -131,11 +193,21 @@ fn unsafe_code_stands_in_one_file() {
 fn plugins_depend_on_the_sdk_alone_and_the_sdk_not_on_the_host() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for folder in ["plugins", "examples/permits", "plugin-sdk"] {
-        let manifests = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path().join("Cargo.toml"));
-        for manifest in manifests.chain([root.join(folder).join("Cargo.toml")]).filter(|path| path.exists()) {
+        let manifests = fs::read_dir(root.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().join("Cargo.toml"));
+        for manifest in manifests
+            .chain([root.join(folder).join("Cargo.toml")])
+            .filter(|path| path.exists())
+        {
             let text = fs::read_to_string(&manifest).unwrap();
-            let dependency = |line: &str| line.starts_with("foldhost.") || line.starts_with("foldhost =");
-            assert!(!text.lines().any(dependency), "{} depends on the host", manifest.display());
+            let dependency =
+                |line: &str| line.starts_with("foldhost.") || line.starts_with("foldhost =");
+            assert!(
+                !text.lines().any(dependency),
+                "{} depends on the host",
+                manifest.display()
+            );
         }
     }
 }

@@ -16,7 +16,11 @@ use support::{Folder, HostProcess, Sender, free_port, plugins_folder, root};
 const PLUGINS: [&str; 4] = ["post", "posts", "authors", "activity"];
 
 fn kills() -> usize {
-    if std::env::var_os("FOLDHOST_TEST_FULL").is_some() { 50 } else { 5 }
+    if std::env::var_os("FOLDHOST_TEST_FULL").is_some() {
+        50
+    } else {
+        5
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,19 +32,28 @@ async fn a_host_that_is_killed_in_the_middle_of_the_example_loses_nothing_and_do
     let commands = posts_commands::read_lines(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let port = free_port();
     let mut host = HostProcess::start_on(port, &data, &plugins, &[]).await;
-    let mut sender = Sender::start(&file, host.client.base(), &folder.path().join("receipts.jsonl"));
+    let mut sender = Sender::start(
+        &file,
+        host.client.base(),
+        &folder.path().join("receipts.jsonl"),
+    );
     let mut before = 0;
     for kill in 0..kills() {
         // At a moment of its own each time, but never without answers since the last.
         let random = usize::from(uuid::Uuid::now_v7().as_bytes()[15]);
         let wanted = before + 1 + random % (commands.len() / (kills() + 1));
         let answered = answers(&mut sender, wanted).await;
-        assert!(answered > before && sender.is_sending(), "kill {kill}: {answered} answers, {before} at the last kill");
+        assert!(
+            answered > before && sender.is_sending(),
+            "kill {kill}: {answered} answers, {before} at the last kill"
+        );
         host.kill();
         before = sender.answered();
         host = HostProcess::start_on(port, &data, &plugins, &[]).await;
     }
-    let answers = tokio::task::spawn_blocking(move || sender.finish()).await.unwrap();
+    let answers = tokio::task::spawn_blocking(move || sender.finish())
+        .await
+        .unwrap();
     let shown = read_models(&host).await;
     host.kill();
     check_answers(&commands, &answers);
@@ -55,19 +68,36 @@ async fn answers(sender: &mut Sender, wanted: usize) -> usize {
         if answered >= wanted || !sender.is_sending() {
             return answered;
         }
-        assert!(Instant::now() < deadline, "{answered} answers, {wanted} wanted");
+        assert!(
+            Instant::now() < deadline,
+            "{answered} answers, {wanted} wanted"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// The three read models with every event in them, in one canonical order.
 async fn read_models(host: &HostProcess) -> BTreeMap<String, Vec<String>> {
-    let head = host.client.command("post", "the-last", "create", json!({"author": "z", "message": "z"})).await;
+    let head = host
+        .client
+        .command(
+            "post",
+            "the-last",
+            "create",
+            json!({"author": "z", "message": "z"}),
+        )
+        .await;
     let head = head.expect(200).position();
     let mut models = BTreeMap::new();
     for collection in ["posts", "authors", "activity"] {
         let path = format!("/v1/collections/{collection}?wait_for={head}&timeout=60000");
-        let mut documents: Vec<String> = host.client.all(&path).await.iter().map(Value::to_string).collect();
+        let mut documents: Vec<String> = host
+            .client
+            .all(&path)
+            .await
+            .iter()
+            .map(Value::to_string)
+            .collect();
         documents.sort_unstable();
         models.insert(collection.to_owned(), documents);
     }
@@ -84,10 +114,18 @@ fn check_answers(commands: &[Command], answers: &BTreeMap<String, Vec<Value>>) {
         *at += 1;
         match reference.apply(command, "2026-01-01T00:00:00.000Z") {
             Outcome::Accepted { version, .. } | Outcome::Repeated { version } => {
-                assert_eq!((&answer["status"], &answer["version"]), (&json!(200), &json!(version)), "{command:?}");
+                assert_eq!(
+                    (&answer["status"], &answer["version"]),
+                    (&json!(200), &json!(version)),
+                    "{command:?}"
+                );
             }
             Outcome::Refused { code } => {
-                assert_eq!((&answer["status"], &answer["code"]), (&json!(422), &json!(code)), "{command:?}");
+                assert_eq!(
+                    (&answer["status"], &answer["code"]),
+                    (&json!(422), &json!(code)),
+                    "{command:?}"
+                );
             }
         }
     }
@@ -101,7 +139,10 @@ async fn check_events(
     shown: &BTreeMap<String, Vec<String>>,
 ) {
     let store = SqliteEventStore::open(data).unwrap();
-    let by_id: HashMap<&str, &Command> = commands.iter().map(|command| (&*command.command_id, command)).collect();
+    let by_id: HashMap<&str, &Command> = commands
+        .iter()
+        .map(|command| (&*command.command_id, command))
+        .collect();
     let mut reference = Reference::default();
     let mut recorded = HashMap::<String, u64>::new();
     let mut last = Position::START;
@@ -113,7 +154,9 @@ async fn check_events(
             assert_eq!(event.position, last, "positions are dense");
             let doubled = recorded.insert(event.causation_id.to_string(), event.position.0);
             assert_eq!(doubled, None, "{} is recorded twice", event.causation_id);
-            let command = by_id.get(&*event.causation_id).map_or_else(last_command, |command| (*command).clone());
+            let command = by_id
+                .get(&*event.causation_id)
+                .map_or_else(last_command, |command| (*command).clone());
             let envelope = json!({
                 "type": &*event.event_type, "version": event.version.0, "time": event.time.to_string(),
                 "data": event.data.to_value(),
@@ -122,9 +165,16 @@ async fn check_events(
         }
         assert_eq!(end.position, last);
     }
-    for (id, answer) in answers.iter().flat_map(|(id, all)| all.iter().map(move |answer| (id, answer))) {
+    for (id, answer) in answers
+        .iter()
+        .flat_map(|(id, all)| all.iter().map(move |answer| (id, answer)))
+    {
         if answer["status"] == 200 {
-            assert_eq!(answer["position"].as_u64(), recorded.get(id).copied(), "the event of {id}");
+            assert_eq!(
+                answer["position"].as_u64(),
+                recorded.get(id).copied(),
+                "the event of {id}"
+            );
         }
     }
     for (collection, documents) in reference.documents() {

@@ -15,11 +15,19 @@ impl<'a> Disk<'a> {
     /// Fails where mounting is not allowed.
     fn mount(at: &'a Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], at).then_some(Self(at))
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"],
+            at,
+        )
+        .then_some(Self(at))
     }
 
     fn grow(&self, size: &str) {
-        assert!(run("mount", &["-o", &format!("remount,size={size}")], self.0), "the disk grows");
+        assert!(
+            run("mount", &["-o", &format!("remount,size={size}")], self.0),
+            "the disk grows"
+        );
     }
 }
 
@@ -30,7 +38,11 @@ impl Drop for Disk<'_> {
 }
 
 fn run(program: &str, arguments: &[&str], at: &Path) -> bool {
-    Command::new(program).args(arguments).arg(at).status().is_ok_and(|status| status.success())
+    Command::new(program)
+        .args(arguments)
+        .arg(at)
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,16 +50,30 @@ async fn a_full_disk_refuses_commands_loses_nothing_and_is_over_when_there_is_ro
     let folder = Folder::new();
     let at = folder.path().join("disk");
     let Some(disk) = Disk::mount(&at, "16m") else {
-        return missing("a_full_disk_refuses_commands", "a small disk cannot be mounted here; it takes root");
+        return missing(
+            "a_full_disk_refuses_commands",
+            "a small disk cannot be mounted here; it takes root",
+        );
     };
     let plugins = folder.path().join("plugins");
     plugins_folder(&plugins, &["post", "posts"]);
     let host = HostProcess::start(&at.join("data"), &plugins, &[]).await;
-    let created = host.client.command("post", "1", "create", json!({"author": "ada", "message": "hello"})).await;
+    let created = host
+        .client
+        .command(
+            "post",
+            "1",
+            "create",
+            json!({"author": "ada", "message": "hello"}),
+        )
+        .await;
     let mut acknowledged = created.expect(200).body["version"].as_u64().unwrap();
     let large = "x".repeat(100_000);
     let refused = loop {
-        let answer = host.client.command("post", "1", "edit-message", json!({"message": large})).await;
+        let answer = host
+            .client
+            .command("post", "1", "edit-message", json!({"message": large}))
+            .await;
         match answer.status {
             200 => acknowledged += 1,
             _ => break answer,
@@ -56,21 +82,44 @@ async fn a_full_disk_refuses_commands_loses_nothing_and_is_over_when_there_is_ro
     };
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
-    assert!(refused.body["detail"].as_str().unwrap().contains("no room"), "{refused:?}");
+    assert!(
+        refused.body["detail"].as_str().unwrap().contains("no room"),
+        "{refused:?}"
+    );
     for _ in 0..3 {
-        host.client.command("post", "1", "edit-message", json!({"message": large})).await.expect(503);
+        host.client
+            .command("post", "1", "edit-message", json!({"message": large}))
+            .await
+            .expect(503);
     }
     disk.grow("256m");
     eventually("commands are taken again", async || {
-        let answer = host.client.command("post", "1", "edit-message", json!({"message": large})).await;
-        if answer.status == 200 { Ok(()) } else { Err(answer) }
+        let answer = host
+            .client
+            .command("post", "1", "edit-message", json!({"message": large}))
+            .await;
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(answer)
+        }
     })
     .await;
     let events = host.client.all("/v1/streams/post/1").await;
     assert_eq!(events.len() as u64, acknowledged + 1);
-    let last = host.client.command("post", "1", "edit-message", json!({"message": "the last"})).await.expect(200);
-    let path = format!("/v1/collections/posts/1?wait_for={}&timeout=30000", last.position());
-    assert_eq!(host.client.get(&path).await.expect(200).body["message"], "the last");
+    let last = host
+        .client
+        .command("post", "1", "edit-message", json!({"message": "the last"}))
+        .await
+        .expect(200);
+    let path = format!(
+        "/v1/collections/posts/1?wait_for={}&timeout=30000",
+        last.position()
+    );
+    assert_eq!(
+        host.client.get(&path).await.expect(200).body["message"],
+        "the last"
+    );
     host.kill();
 }
 

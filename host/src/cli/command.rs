@@ -98,20 +98,28 @@ struct ReceivedEvent {
 }
 
 async fn send_one(options: &Options, delivery: &Delivery, output: Output) -> Result<()> {
-    let (Some(aggregate), Some(id), Some(command)) = (&options.aggregate, &options.id, &options.command) else {
-        return Err(Usage("which command? AGGREGATE ID COMMAND [PAYLOAD], or --file".to_owned()).into());
+    let (Some(aggregate), Some(id), Some(command)) =
+        (&options.aggregate, &options.id, &options.command)
+    else {
+        return Err(
+            Usage("which command? AGGREGATE ID COMMAND [PAYLOAD], or --file".to_owned()).into(),
+        );
     };
     let outgoing = Outgoing {
         aggregate: aggregate.clone(),
         id: id.clone(),
         command: command.clone(),
         payload: options.payload.as_deref().map(read_payload).transpose()?,
-        command_id: options.command_id.clone().unwrap_or_else(|| CommandId::random().to_string()),
+        command_id: options
+            .command_id
+            .clone()
+            .unwrap_or_else(|| CommandId::random().to_string()),
         expect: options.expect,
     };
     match delivery.deliver(&outgoing).await? {
         Answer::Accepted { body, .. } => {
-            let receipt: serde_json::Value = serde_json::from_slice(&body).context("the receipt is not understood")?;
+            let receipt: serde_json::Value =
+                serde_json::from_slice(&body).context("the receipt is not understood")?;
             output.show(tell(&receipt)?, &receipt)?;
             Ok(())
         }
@@ -124,20 +132,33 @@ async fn send_one(options: &Options, delivery: &Delivery, output: Output) -> Res
 }
 
 fn tell(receipt: &serde_json::Value) -> Result<String> {
-    let Receipt { stream, version, position, events } =
-        Receipt::deserialize(receipt).context("the receipt is not understood")?;
+    let Receipt {
+        stream,
+        version,
+        position,
+        events,
+    } = Receipt::deserialize(receipt).context("the receipt is not understood")?;
     let events: Vec<String> = events.into_iter().map(|event| event.event_type).collect();
-    let events = if events.is_empty() { "nothing happened".to_owned() } else { events.join(", ") };
-    Ok(format!("accepted: {events} (stream {stream}, version {version}, position {position})"))
+    let events = if events.is_empty() {
+        "nothing happened".to_owned()
+    } else {
+        events.join(", ")
+    };
+    Ok(format!(
+        "accepted: {events} (stream {stream}, version {version}, position {position})"
+    ))
 }
 
 fn read_payload(text: &str) -> Result<Box<RawValue>> {
     let mut read = String::new();
     let text = if text == "-" {
-        std::io::stdin().read_to_string(&mut read).context("cannot read standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut read)
+            .context("cannot read standard input")?;
         read.as_str()
     } else {
         text
     };
-    serde_json::from_str(text).map_err(|error| Usage(format!("the payload is not JSON: {error}")).into())
+    serde_json::from_str(text)
+        .map_err(|error| Usage(format!("the payload is not JSON: {error}")).into())
 }

@@ -31,7 +31,12 @@ pub(super) struct Options {
     #[command(flatten)]
     host: HostOptions,
     /// The folder of plugin crates.
-    #[arg(long, env = "FOLDHOST_SOURCES", value_name = "DIR", default_value = "plugins")]
+    #[arg(
+        long,
+        env = "FOLDHOST_SOURCES",
+        value_name = "DIR",
+        default_value = "plugins"
+    )]
     sources: PathBuf,
 }
 
@@ -41,7 +46,11 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
     let ended = serve::ended()?.boxed().shared();
     let listener = serve::listen(config.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let workshop = Workshop { sources: options.sources, config: config.clone(), output };
+    let workshop = Workshop {
+        sources: options.sources,
+        config: config.clone(),
+        output,
+    };
     // Watched from the start, so that what changes during the first build is built, too.
     let (_watcher, changes) = watch::start(&workshop.sources, &config.plugins);
     let built = tokio::select! {
@@ -49,9 +58,15 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
         () = ended.clone() => return Ok(()),
     };
     let host = Host::builder(config).start().await?;
-    output.show(format!("Foldhost listens on {url}"), &json!({ "listening": url }))?;
+    output.show(
+        format!("Foldhost listens on {url}"),
+        &json!({ "listening": url }),
+    )?;
     let beside = async {
-        tokio::join!(suggest(&host, &url, &built.built, output), workshop.work(changes));
+        tokio::join!(
+            suggest(&host, &url, &built.built, output),
+            workshop.work(changes)
+        );
     };
     let served = tokio::select! {
         served = http::serve(host.clone(), listener, ended) => served,
@@ -76,14 +91,22 @@ impl Workshop {
             let chosen = crates::choose(&sources, &[])?;
             build::build(&chosen, &out)
         };
-        let report = tokio::task::spawn_blocking(build).await.context("the build was lost")??;
+        let report = tokio::task::spawn_blocking(build)
+            .await
+            .context("the build was lost")??;
         let seconds = report.took.as_secs_f64();
         for built in report.built.iter().filter(|built| built.changed) {
             let kilobytes = built.bytes / 1000;
-            self.output.show(format!("built {} ({kilobytes} kB) in {seconds:.1} s", built.name), built)?;
+            self.output.show(
+                format!("built {} ({kilobytes} kB) in {seconds:.1} s", built.name),
+                built,
+            )?;
         }
         if !report.failed.is_empty() {
-            output::note(format!("cannot build {}; what was built before serves on", report.failed.join(", ")));
+            output::note(format!(
+                "cannot build {}; what was built before serves on",
+                report.failed.join(", ")
+            ));
         }
         Ok(report)
     }
@@ -116,6 +139,8 @@ async fn suggest(host: &Host, url: &str, built: &[Built], output: Output) {
 fn is_taken_up(host: &Host, built: &Built) -> bool {
     let catalog = host.catalog();
     let file = built.file.file_name().unwrap_or_default().to_string_lossy();
-    catalog.plugins().any(|plugin| plugin.digest.to_string() == built.digest)
+    catalog
+        .plugins()
+        .any(|plugin| plugin.digest.to_string() == built.digest)
         || catalog.refusals().any(|refusal| refusal.source == file)
 }

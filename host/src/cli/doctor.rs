@@ -60,7 +60,11 @@ impl fmt::Display for Finding {
 }
 
 fn finding(what: &'static str, state: State, says: impl Into<String>) -> Finding {
-    Finding { what, state, says: says.into() }
+    Finding {
+        what,
+        state,
+        says: says.into(),
+    }
 }
 
 /// Looks at everything; an error when something is wrong.
@@ -80,7 +84,11 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
     for finding in &findings {
         output.show(finding, finding)?;
     }
-    match findings.iter().filter(|finding| finding.state == State::Wrong).count() {
+    match findings
+        .iter()
+        .filter(|finding| finding.state == State::Wrong)
+        .count()
+    {
         0 => Ok(()),
         wrong => bail!("{wrong} of {} are wrong", findings.len()),
     }
@@ -88,12 +96,21 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
 
 fn cargo() -> Finding {
     match toolchain::cargo().arg("--version").output() {
-        Ok(told) if told.status.success() => {
-            finding("cargo", State::Ok, String::from_utf8_lossy(&told.stdout).trim())
-        }
-        Ok(_) => finding("cargo", State::Wrong, "does not run; install Rust from https://rustup.rs"),
+        Ok(told) if told.status.success() => finding(
+            "cargo",
+            State::Ok,
+            String::from_utf8_lossy(&told.stdout).trim(),
+        ),
+        Ok(_) => finding(
+            "cargo",
+            State::Wrong,
+            "does not run; install Rust from https://rustup.rs",
+        ),
         Err(error) => {
-            let says = format!("{:#}; serving does not need it", toolchain::not_started("cargo", &error));
+            let says = format!(
+                "{:#}; serving does not need it",
+                toolchain::not_started("cargo", &error)
+            );
             finding("cargo", State::Note, says)
         }
     }
@@ -103,11 +120,21 @@ fn target() -> Finding {
     const WHAT: &str = "wasm target";
     match toolchain::has_target(Path::new(".")) {
         Ok(true) => finding(WHAT, State::Ok, format!("{TARGET} is installed")),
-        Ok(false) if Command::new("rustup").arg("--version").output().is_ok() => {
-            finding(WHAT, State::Note, format!("{TARGET} is missing; foldhost dev adds it, or rustup target add {TARGET}"))
-        }
-        Ok(false) => finding(WHAT, State::Wrong, format!("{TARGET} is missing, and so is rustup; install it the way Rust was")),
-        Err(error) => finding(WHAT, State::Note, format!("{error:#}; serving does not need it")),
+        Ok(false) if Command::new("rustup").arg("--version").output().is_ok() => finding(
+            WHAT,
+            State::Note,
+            format!("{TARGET} is missing; foldhost dev adds it, or rustup target add {TARGET}"),
+        ),
+        Ok(false) => finding(
+            WHAT,
+            State::Wrong,
+            format!("{TARGET} is missing, and so is rustup; install it the way Rust was"),
+        ),
+        Err(error) => finding(
+            WHAT,
+            State::Note,
+            format!("{error:#}; serving does not need it"),
+        ),
     }
 }
 
@@ -115,17 +142,37 @@ fn data(folder: &Path) -> Finding {
     const WHAT: &str = "data folder";
     let shown = folder.display();
     if !folder.exists() {
-        return finding(WHAT, State::Ok, format!("{shown} is not there yet; the first start makes it"));
+        return finding(
+            WHAT,
+            State::Ok,
+            format!("{shown} is not there yet; the first start makes it"),
+        );
     }
     let probe = folder.join(format!(".doctor.{}", std::process::id()));
     let written = File::create(&probe).and_then(|_| std::fs::remove_file(&probe));
     if let Err(error) = written {
-        return finding(WHAT, State::Wrong, format!("{shown} cannot be written: {error}; choose another with --data"));
+        return finding(
+            WHAT,
+            State::Wrong,
+            format!("{shown} cannot be written: {error}; choose another with --data"),
+        );
     }
     match is_locked(&folder.join("lock")) {
-        Ok(false) => finding(WHAT, State::Ok, format!("{shown} can be written, and no host has it")),
-        Ok(true) => finding(WHAT, State::Note, format!("{shown} is in use by a running host")),
-        Err(error) => finding(WHAT, State::Wrong, format!("the lock of {shown} cannot be tried: {error}")),
+        Ok(false) => finding(
+            WHAT,
+            State::Ok,
+            format!("{shown} can be written, and no host has it"),
+        ),
+        Ok(true) => finding(
+            WHAT,
+            State::Note,
+            format!("{shown} is in use by a running host"),
+        ),
+        Err(error) => finding(
+            WHAT,
+            State::Wrong,
+            format!("the lock of {shown} cannot be tried: {error}"),
+        ),
     }
 }
 
@@ -148,10 +195,16 @@ async fn port(config: &Config) -> Finding {
     match tokio::net::TcpListener::bind(listen).await {
         Ok(_) => finding(WHAT, State::Ok, format!("{listen} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let says = format!("{listen} is taken, by a running host or by something else; --listen chooses another");
+            let says = format!(
+                "{listen} is taken, by a running host or by something else; --listen chooses another"
+            );
             finding(WHAT, State::Note, says)
         }
-        Err(error) => finding(WHAT, State::Wrong, format!("{listen}: {error}; choose another with --listen")),
+        Err(error) => finding(
+            WHAT,
+            State::Wrong,
+            format!("{listen}: {error}; choose another with --listen"),
+        ),
     }
 }
 
@@ -161,12 +214,16 @@ async fn plugins(config: Config) -> Finding {
     let shown = config.plugins.display().to_string();
     let checked = tokio::task::spawn_blocking(move || plugin::check_folder(&config)).await;
     match checked {
-        Ok(Ok(checked)) if checked.names.is_empty() && checked.refused.is_empty() => {
-            finding(WHAT, State::Note, format!("no component in {shown}; build some with foldhost plugin build or dev"))
-        }
-        Ok(Ok(checked)) if checked.refused.is_empty() => {
-            finding(WHAT, State::Ok, format!("{shown} holds {}", checked.names.join(", ")))
-        }
+        Ok(Ok(checked)) if checked.names.is_empty() && checked.refused.is_empty() => finding(
+            WHAT,
+            State::Note,
+            format!("no component in {shown}; build some with foldhost plugin build or dev"),
+        ),
+        Ok(Ok(checked)) if checked.refused.is_empty() => finding(
+            WHAT,
+            State::Ok,
+            format!("{shown} holds {}", checked.names.join(", ")),
+        ),
         Ok(Ok(checked)) => finding(WHAT, State::Wrong, checked.refused.join("; ")),
         Ok(Err(error)) => finding(WHAT, State::Wrong, format!("{error:#}")),
         Err(error) => finding(WHAT, State::Wrong, error.to_string()),
@@ -179,13 +236,23 @@ async fn host(client: &Client) -> Finding {
     match ready(client).await {
         Ok(()) => finding(WHAT, State::Ok, format!("{base} is ready")),
         Err(error) => match error.downcast_ref::<Problem>() {
-            Some(problem) => finding(WHAT, State::Wrong, format!("{base} is not ready: {}", problem.detail)),
-            None => finding(WHAT, State::Note, format!("{error:#}; start one with foldhost dev or serve, or name it with --url")),
+            Some(problem) => finding(
+                WHAT,
+                State::Wrong,
+                format!("{base} is not ready: {}", problem.detail),
+            ),
+            None => finding(
+                WHAT,
+                State::Note,
+                format!("{error:#}; start one with foldhost dev or serve, or name it with --url"),
+            ),
         },
     }
 }
 
 async fn ready(client: &Client) -> Result<()> {
-    let url = client.url(&["readyz"]).map_err(|Usage(reason)| anyhow::anyhow!(reason))?;
+    let url = client
+        .url(&["readyz"])
+        .map_err(|Usage(reason)| anyhow::anyhow!(reason))?;
     client.read::<Value>(client.get(url)).await.map(|_| ())
 }

@@ -56,8 +56,19 @@ pub(super) struct Options {
 pub(super) async fn run(command: EventsCommand, output: Output) -> Result<()> {
     let EventsCommand::Tail(options) = command;
     let client = options.remote.client()?;
-    let until = if options.no_follow && !options.follow { Some(head(&client).await?) } else { None };
-    let mut tail = Tail { client, options, output, after: 0, until, reached: false };
+    let until = if options.no_follow && !options.follow {
+        Some(head(&client).await?)
+    } else {
+        None
+    };
+    let mut tail = Tail {
+        client,
+        options,
+        output,
+        after: 0,
+        until,
+        reached: false,
+    };
     tail.after = tail.options.after;
     tail.run().await
 }
@@ -71,12 +82,19 @@ pub(super) async fn head(client: &Client) -> Result<u64> {
         head: u64,
     }
     let mut url = client.url(&["v1", "events"])?;
-    url.query_pairs_mut().append_pair("after", &i64::MAX.to_string());
-    let answer = client.get(url).send().await.map_err(|error| client.away(&error))?;
+    url.query_pairs_mut()
+        .append_pair("after", &i64::MAX.to_string());
+    let answer = client
+        .get(url)
+        .send()
+        .await
+        .map_err(|error| client.away(&error))?;
     let status = answer.status().as_u16();
     let body = answer.bytes().await.map_err(|error| client.away(&error))?;
     match status {
-        410 => Ok(serde_json::from_slice::<Beyond>(&body).context("the host does not tell its head")?.head),
+        410 => Ok(serde_json::from_slice::<Beyond>(&body)
+            .context("the host does not tell its head")?
+            .head),
         _ => Err(Problem::read(status, &body).into()),
     }
 }
@@ -130,22 +148,42 @@ impl Tail {
         let mut url = self.client.url(&["v1", "events"])?;
         url.query_pairs_mut()
             .append_pair("after", &self.after.to_string())
-            .extend_pairs(self.options.aggregate.iter().map(|aggregate| ("aggregate", aggregate)))
-            .extend_pairs(self.options.types.iter().map(|event_type| ("type", event_type)));
+            .extend_pairs(
+                self.options
+                    .aggregate
+                    .iter()
+                    .map(|aggregate| ("aggregate", aggregate)),
+            )
+            .extend_pairs(
+                self.options
+                    .types
+                    .iter()
+                    .map(|event_type| ("type", event_type)),
+            );
         let mut request = self.client.stream(url);
         if self.reached {
             request = request.header("last-event-id", self.after.to_string());
         }
-        let answer = request.send().await.map_err(|error| self.client.away(&error))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| self.client.away(&error))?;
         let status = answer.status().as_u16();
         if status == 200 {
             self.reached = true;
             return Ok(answer);
         }
-        let body = answer.bytes().await.map_err(|error| self.client.away(&error))?;
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|error| self.client.away(&error))?;
         let problem = Problem::read(status, &body);
         // Busy or just starting: as good as away.
-        Err(if status == 503 && self.reached { anyhow!("{problem}") } else { problem.into() })
+        Err(if status == 503 && self.reached {
+            anyhow!("{problem}")
+        } else {
+            problem.into()
+        })
     }
 
     /// Reads until the connection ends, which is no error.
@@ -173,7 +211,10 @@ impl Tail {
     fn take(&mut self, message: &Message) -> Result<()> {
         let position = message.id.as_deref().and_then(|id| id.parse::<u64>().ok());
         // Ending where the head was asked for must not print what came since.
-        let beyond = self.until.zip(position).is_some_and(|(until, position)| position > until);
+        let beyond = self
+            .until
+            .zip(position)
+            .is_some_and(|(until, position)| position > until);
         if !beyond && !message.data.is_empty() {
             output::line(self.tell(&message.data)?)?;
         }
@@ -185,8 +226,18 @@ impl Tail {
         if self.output.json {
             return Ok(data.to_owned());
         }
-        let event: Shown<'_> = serde_json::from_str(data).context("the host's event is not understood")?;
-        let Shown { position, time, stream, version, event_type, data } = event;
-        Ok(format!("{position} {time} {stream} {version} {event_type} {data}"))
+        let event: Shown<'_> =
+            serde_json::from_str(data).context("the host's event is not understood")?;
+        let Shown {
+            position,
+            time,
+            stream,
+            version,
+            event_type,
+            data,
+        } = event;
+        Ok(format!(
+            "{position} {time} {stream} {version} {event_type} {data}"
+        ))
     }
 }

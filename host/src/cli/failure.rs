@@ -20,20 +20,31 @@ pub(super) fn report(error: &anyhow::Error, output: Output) -> ExitCode {
         // Whoever read our output has seen enough.
         return ExitCode::SUCCESS;
     }
-    let line = format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let line = format!("{error:#}")
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ");
     let told = if output.json {
         let problem = error.downcast_ref::<Problem>();
-        let (code, status) = (problem.map(|it| it.code.as_str()), problem.map(|it| it.status));
+        let (code, status) = (
+            problem.map(|it| it.code.as_str()),
+            problem.map(|it| it.status),
+        );
         json!({ "error": { "detail": line, "code": code, "status": status } }).to_string()
     } else {
         format!("error: {line}")
     };
     output::note(&told);
-    let usage = error.chain().any(|cause| cause.is::<Usage>() || cause.is::<InvalidConfig>());
+    let usage = error
+        .chain()
+        .any(|cause| cause.is::<Usage>() || cause.is::<InvalidConfig>());
     ExitCode::from(if usage { 2 } else { 1 })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

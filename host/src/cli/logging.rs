@@ -1,6 +1,6 @@
 //! The log: to stderr, as text or as JSON lines, as much as `FOLDHOST_LOG` says.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
@@ -15,8 +15,11 @@ const VARIABLE: &str = "FOLDHOST_LOG";
 pub(super) fn start(json: bool, serves: bool) -> Result<()> {
     let default = if serves { "info" } else { "warn" };
     let wanted = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
-    let filter = EnvFilter::try_new(&wanted).map_err(|error| Usage(format!("{VARIABLE}={wanted}: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| BesideBars);
+    let filter = EnvFilter::try_new(&wanted)
+        .map_err(|error| Usage(format!("{VARIABLE}={wanted}: {error}")))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| BesideBars);
     if json {
         log.json().init();
     } else {

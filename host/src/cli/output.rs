@@ -17,7 +17,11 @@ pub(super) struct Output {
 impl Output {
     /// Prints a result in the form that was asked for.
     pub(super) fn show(self, text: impl Display, value: &impl Serialize) -> io::Result<()> {
-        if self.json { line(serde_json::to_string(value)?) } else { line(text) }
+        if self.json {
+            line(serde_json::to_string(value)?)
+        } else {
+            line(text)
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn beside<R>(print: impl FnOnce() -> R) -> R {
 }
 
 fn started(bar: ProgressBar, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = BARS.add(bar);
     bar.set_style(style);
     bar.enable_steady_tick(TICK);

@@ -62,7 +62,11 @@ impl Remote {
             builder = builder.no_proxy();
         }
         let http = builder.build().context("cannot make an HTTP client")?;
-        Ok(Client { http, base, token: self.token.clone() })
+        Ok(Client {
+            http,
+            base,
+            token: self.token.clone(),
+        })
     }
 }
 
@@ -74,7 +78,9 @@ fn is_loopback(host: &str) -> bool {
 impl Client {
     /// Builds the URL of a path below the host's; each segment is encoded as it has to be.
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Usage> {
-        let dots = segments.iter().find(|segment| matches!(**segment, "" | "." | ".."));
+        let dots = segments
+            .iter()
+            .find(|segment| matches!(**segment, "" | "." | ".."));
         if let Some(dots) = dots {
             return Err(Usage(format!("{dots:?} cannot be a part of a URL's path")));
         }
@@ -120,7 +126,8 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(Problem::read(status, &body).into());
         }
-        serde_json::from_slice(&body).with_context(|| format!("{} answered something unknown", self.base()))
+        serde_json::from_slice(&body)
+            .with_context(|| format!("{} answered something unknown", self.base()))
     }
 
     /// Tells in one line why there is no answer.
@@ -148,12 +155,31 @@ impl Problem {
             code: Option<String>,
         }
         let Ok(body) = serde_json::from_slice::<Body>(body) else {
-            let text = String::from_utf8_lossy(body).trim().chars().take(200).collect::<String>();
-            let detail = if text.is_empty() { format!("the host answered {status}") } else { text };
-            return Self { status, code: status.to_string(), detail };
+            let text = String::from_utf8_lossy(body)
+                .trim()
+                .chars()
+                .take(200)
+                .collect::<String>();
+            let detail = if text.is_empty() {
+                format!("the host answered {status}")
+            } else {
+                text
+            };
+            return Self {
+                status,
+                code: status.to_string(),
+                detail,
+            };
         };
-        let detail = body.detail.or(body.title).unwrap_or_else(|| format!("the host answered {status}"));
-        Self { status, code: body.code.unwrap_or_else(|| status.to_string()), detail }
+        let detail = body
+            .detail
+            .or(body.title)
+            .unwrap_or_else(|| format!("the host answered {status}"));
+        Self {
+            status,
+            code: body.code.unwrap_or_else(|| status.to_string()),
+            detail,
+        }
     }
 }
 
@@ -162,21 +188,40 @@ mod tests {
     use super::*;
 
     fn client(url: &str) -> Client {
-        Remote { url: url.to_owned(), token: None }.client().unwrap()
+        Remote {
+            url: url.to_owned(),
+            token: None,
+        }
+        .client()
+        .unwrap()
     }
 
     #[test]
     fn an_id_with_any_characters_is_one_segment_of_the_path() {
-        let url = client("http://localhost:1/below/").url(&["v1", "ä/b?c#d e"]).unwrap();
-        assert_eq!(url.as_str(), "http://localhost:1/below/v1/%C3%A4%2Fb%3Fc%23d%20e");
+        let url = client("http://localhost:1/below/")
+            .url(&["v1", "ä/b?c#d e"])
+            .unwrap();
+        assert_eq!(
+            url.as_str(),
+            "http://localhost:1/below/v1/%C3%A4%2Fb%3Fc%23d%20e"
+        );
         assert!(client("http://localhost:1").url(&["v1", ".."]).is_err());
     }
 
     #[test]
     fn a_problem_is_told_in_one_line_with_its_code() {
-        let problem = Problem::read(422, br#"{"title": "Rejected", "detail": "there is no post", "code": "no-such-post"}"#);
+        let problem = Problem::read(
+            422,
+            br#"{"title": "Rejected", "detail": "there is no post", "code": "no-such-post"}"#,
+        );
         assert_eq!(problem.to_string(), "there is no post (no-such-post)");
-        assert_eq!(Problem::read(502, b"bad gateway").to_string(), "bad gateway (502)");
-        assert_eq!(Problem::read(500, b"").to_string(), "the host answered 500 (500)");
+        assert_eq!(
+            Problem::read(502, b"bad gateway").to_string(),
+            "bad gateway (502)"
+        );
+        assert_eq!(
+            Problem::read(500, b"").to_string(),
+            "the host answered 500 (500)"
+        );
     }
 }

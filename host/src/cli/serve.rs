@@ -65,7 +65,11 @@ impl HostOptions {
     /// Puts file, environment and flags together.
     pub(super) fn read(&self) -> Result<Config> {
         if let Some(file) = self.config.as_deref().filter(|file| !file.is_file()) {
-            return Err(Usage(format!("configuration: there is no file {}", file.display())).into());
+            return Err(Usage(format!(
+                "configuration: there is no file {}",
+                file.display()
+            ))
+            .into());
         }
         Ok(Config::read(self.config.as_deref(), self)?)
     }
@@ -84,7 +88,10 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
     let listener = listen(config.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let host = Host::builder(config).start().await?;
-    output.show(format!("Foldhost listens on {url}"), &json!({ "listening": url }))?;
+    output.show(
+        format!("Foldhost listens on {url}"),
+        &json!({ "listening": url }),
+    )?;
     let served = http::serve(host.clone(), listener, ended).await;
     host.shutdown().await;
     served.context("serving HTTP has ended")
@@ -92,9 +99,9 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
 
 /// Takes the port before anything else is done, so that a taken one is told at once.
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| anyhow!("cannot listen on {address}: {error}; choose another place with --listen"))
+    TcpListener::bind(address).await.map_err(|error| {
+        anyhow!("cannot listen on {address}: {error}; choose another place with --listen")
+    })
 }
 
 /// Returns a future that ends with the first SIGTERM or SIGINT. The second one ends the process where it stands.

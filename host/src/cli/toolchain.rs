@@ -19,7 +19,9 @@ pub(super) fn cargo() -> Command {
 /// Tells in one line why a program could not be started.
 pub(super) fn not_started(program: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("{program} is not installed; get it from https://rustup.rs"),
+        io::ErrorKind::NotFound => {
+            anyhow!("{program} is not installed; get it from https://rustup.rs")
+        }
         _ => anyhow!("cannot start {program}: {error}"),
     }
 }
@@ -43,11 +45,16 @@ pub(super) fn ensure_target(folder: &Path) -> Result<()> {
         return Ok(());
     }
     output::note(format!("adding the target {TARGET} to the Rust toolchain"));
-    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(folder).output();
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(folder)
+        .output();
     let added = match added {
         Ok(added) => added,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("the Rust target {TARGET} is missing and there is no rustup to add it; install it the way Rust was installed")
+            bail!(
+                "the Rust target {TARGET} is missing and there is no rustup to add it; install it the way Rust was installed"
+            )
         }
         Err(error) => return Err(error).context("cannot start rustup"),
     };
@@ -55,6 +62,10 @@ pub(super) fn ensure_target(folder: &Path) -> Result<()> {
         return Ok(());
     }
     let told = String::from_utf8_lossy(&added.stderr);
-    let reason = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    let reason = told
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no reason given");
     bail!("rustup target add {TARGET} did not work: {reason}")
 }

@@ -16,7 +16,10 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The aggregate has no such command. **Handling:** tell the client which ones there are.
-    #[error("aggregate {aggregate} has no command {command:?}; it has {}", list(known))]
+    #[error(
+        "aggregate {aggregate} has no command {command:?}; it has {}",
+        list(known)
+    )]
     UnknownCommand {
         /// The aggregate.
         aggregate: String,
@@ -42,7 +45,9 @@ pub enum Error {
         actual: Version,
     },
     /// Others kept writing to the stream until the host gave up. **Handling:** the client may send it again.
-    #[error("stream {stream} changed again and again while the command was decided; it is at version {actual}")]
+    #[error(
+        "stream {stream} changed again and again while the command was decided; it is at version {actual}"
+    )]
     Conflict {
         /// The stream.
         stream: String,
@@ -70,19 +75,30 @@ pub enum Error {
 }
 
 fn list(known: &[String]) -> String {
-    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    }
 }
 
 impl Error {
     /// Says what a store's error means for a command of a plugin.
-    pub(super) fn from_store(error: &event_store::Error, plugin: &str, command_id: &CommandId) -> Self {
+    pub(super) fn from_store(
+        error: &event_store::Error,
+        plugin: &str,
+        command_id: &CommandId,
+    ) -> Self {
         match error {
             event_store::Error::Refused { reason } => Self::Plugin(Fault::ContractBroken {
                 plugin: plugin.to_owned(),
                 call: "decide",
                 message: format!("the event store refused its events: {reason}"),
             }),
-            other => Self::Unavailable { command_id: command_id.clone(), reason: other.to_string() },
+            other => Self::Unavailable {
+                command_id: command_id.clone(),
+                reason: other.to_string(),
+            },
         }
     }
 }

@@ -35,21 +35,32 @@ struct Guest {
 impl Guests {
     /// Keeps an instance of a version that is about to be activated.
     pub(super) fn prepare(&mut self, guest: AggregateGuest) {
-        self.prepared.retain(|other| other.plugin().digest != guest.plugin().digest);
+        self.prepared
+            .retain(|other| other.plugin().digest != guest.plugin().digest);
         self.prepared.push(guest);
     }
 
     /// Takes up a prepared version; tells whether it was one.
     pub(super) fn promote(&mut self, aggregate: &str, digest: Digest) -> bool {
-        let Some(at) = self.prepared.iter().position(|guest| guest.plugin().digest == digest) else {
+        let Some(at) = self
+            .prepared
+            .iter()
+            .position(|guest| guest.plugin().digest == digest)
+        else {
             return false;
         };
         let guest = self.prepared.swap_remove(at);
         // Others prepared for this aggregate were given up.
-        self.prepared.retain(|other| name(other.plugin()) != Some(aggregate));
+        self.prepared
+            .retain(|other| name(other.plugin()) != Some(aggregate));
         self.counter += 1;
         let plugin = Arc::clone(guest.plugin());
-        let guest = Guest { plugin, running: Some(guest), instance: self.counter, calls: 0 };
+        let guest = Guest {
+            plugin,
+            running: Some(guest),
+            instance: self.counter,
+            calls: 0,
+        };
         self.aggregates.insert(aggregate.to_owned(), guest);
         true
     }
@@ -83,7 +94,12 @@ impl Guests {
     }
 
     /// Folds a page of a stream's history into its state, which is made where there is none.
-    pub(super) fn fold(&mut self, stream: &StreamId, state: Option<Cached>, page: &Page) -> Result<Cached, Fault> {
+    pub(super) fn fold(
+        &mut self,
+        stream: &StreamId,
+        state: Option<Cached>,
+        page: &Page,
+    ) -> Result<Cached, Fault> {
         let aggregate = stream.category();
         self.ensure_running(aggregate)?;
         let folded = self.with(aggregate, |guest| {
@@ -100,7 +116,10 @@ impl Guests {
             Ok(state)
         });
         let state = folded.unwrap_or_else(|| Err(gone(aggregate)))?;
-        let instance = self.aggregates.get(aggregate).map_or(0, |guest| guest.instance);
+        let instance = self
+            .aggregates
+            .get(aggregate)
+            .map_or(0, |guest| guest.instance);
         Ok(Cached { state, instance })
     }
 
@@ -112,13 +131,23 @@ impl Guests {
         command: &GuestCommand,
     ) -> Result<Verdict, Error> {
         let aggregate = stream.category();
-        let declared = self.plugin(aggregate).and_then(|plugin| plugin.descriptor.aggregate.as_ref());
+        let declared = self
+            .plugin(aggregate)
+            .and_then(|plugin| plugin.descriptor.aggregate.as_ref());
         if let Some(declared) = declared
             && declared.command(&command.name).is_none()
         {
-            let known = declared.commands.iter().map(|command| command.name.to_string()).collect();
+            let known = declared
+                .commands
+                .iter()
+                .map(|command| command.name.to_string())
+                .collect();
             let (aggregate, command) = (aggregate.to_owned(), command.name.to_string());
-            return Err(Error::UnknownCommand { aggregate, command, known });
+            return Err(Error::UnknownCommand {
+                aggregate,
+                command,
+                known,
+            });
         }
         let decided = self.with(aggregate, |guest| guest.decide(cached.state, command));
         Ok(decided.unwrap_or_else(|| Err(gone(aggregate)))?)
@@ -140,7 +169,11 @@ impl Guests {
         let evolved = self.with(aggregate, |guest| {
             guest.evolve(cached.state, events)?;
             let plugin = Arc::clone(guest.plugin());
-            let interval = plugin.descriptor.aggregate.as_ref().map_or(0, |it| u64::from(it.snapshot_interval));
+            let interval = plugin
+                .descriptor
+                .aggregate
+                .as_ref()
+                .map_or(0, |it| u64::from(it.snapshot_interval));
             if interval == 0 || before.0 / interval == after.0 / interval {
                 return Ok(None);
             }
@@ -151,11 +184,19 @@ impl Guests {
 
     /// Lets an instance go that is nearly full, so that no command pays for what others left behind.
     pub(super) fn relieve(&mut self, aggregate: &str) {
-        let Some(guest) = self.aggregates.get_mut(aggregate) else { return };
+        let Some(guest) = self.aggregates.get_mut(aggregate) else {
+            return;
+        };
         let nearly_full = guest.plugin.limits.memory_bytes() / 4 * 3;
-        let full = guest.running.as_ref().is_some_and(|running| running.memory() > nearly_full);
+        let full = guest
+            .running
+            .as_ref()
+            .is_some_and(|running| running.memory() > nearly_full);
         if full && guest.calls > CALLS_BEFORE_REMAKING {
-            tracing::info!(plugin = guest.plugin.descriptor.name, "an instance is re-made for its memory");
+            tracing::info!(
+                plugin = guest.plugin.descriptor.name,
+                "an instance is re-made for its memory"
+            );
             guest.running = None;
         }
     }
@@ -177,7 +218,9 @@ impl Guests {
     }
 
     fn ensure_running(&mut self, aggregate: &str) -> Result<(), Fault> {
-        let Some(guest) = self.aggregates.get_mut(aggregate) else { return Err(gone(aggregate)) };
+        let Some(guest) = self.aggregates.get_mut(aggregate) else {
+            return Err(gone(aggregate));
+        };
         if guest.running.is_none() {
             guest.running = Some(AggregateGuest::new(&guest.plugin)?);
             guest.calls = 0;
@@ -189,7 +232,11 @@ impl Guests {
 }
 
 fn name(plugin: &Plugin) -> Option<&str> {
-    plugin.descriptor.aggregate.as_ref().map(|aggregate| aggregate.name.as_str())
+    plugin
+        .descriptor
+        .aggregate
+        .as_ref()
+        .map(|aggregate| aggregate.name.as_str())
 }
 
 fn gone(aggregate: &str) -> Fault {

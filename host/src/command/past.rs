@@ -52,14 +52,21 @@ pub async fn look(
     past: Past,
 ) -> Result<PastState, LookError> {
     let mut reader = match past {
-        Past::Head => Reader::from_snapshot(Arc::clone(store), stream.clone(), plugin.digest).await?,
-        Past::Version(version) => Reader::from_start(Arc::clone(store), stream.clone(), Some(version)),
+        Past::Head => {
+            Reader::from_snapshot(Arc::clone(store), stream.clone(), plugin.digest).await?
+        }
+        Past::Version(version) => {
+            Reader::from_start(Arc::clone(store), stream.clone(), Some(version))
+        }
         Past::Time(time) => {
             let version = version_at(store, stream, time).await?;
             Reader::from_start(Arc::clone(store), stream.clone(), Some(version))
         }
     };
-    let mut folding = Folding { guest: None, head: StreamHead::default() };
+    let mut folding = Folding {
+        guest: None,
+        head: StreamHead::default(),
+    };
     while let Some(page) = reader.next().await? {
         let (plugin, stream) = (Arc::clone(plugin), stream.clone());
         folding = blocking(move || folding.fold(&plugin, &stream, &page)).await?;
@@ -70,19 +77,30 @@ pub async fn look(
 }
 
 /// A guest call may take as long as its deadline: never on an async thread.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R, Fault> + Send + 'static) -> Result<R, LookError> {
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, Fault> + Send + 'static,
+) -> Result<R, LookError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),
-        Err(_) => Err(event_store::Error::Unavailable { reason: "the host is stopping".to_owned() }.into()),
+        Err(_) => Err(event_store::Error::Unavailable {
+            reason: "the host is stopping".to_owned(),
+        }
+        .into()),
     }
 }
 
-async fn version_at(store: &Arc<dyn EventStore>, stream: &StreamId, time: Time) -> Result<Version, LookError> {
+async fn version_at(
+    store: &Arc<dyn EventStore>,
+    stream: &StreamId,
+    time: Time,
+) -> Result<Version, LookError> {
     let mut version = Version::NONE;
     loop {
         let events = store.read_stream(stream, version, 500).await?;
         let within = events.iter().take_while(|event| event.time <= time).count();
-        version = events.get(within.wrapping_sub(1)).map_or(version, |event| event.version);
+        version = events
+            .get(within.wrapping_sub(1))
+            .map_or(version, |event| event.version);
         if within < events.len() || events.is_empty() {
             return Ok(version);
         }
@@ -110,7 +128,10 @@ impl Folding {
         if !page.events.is_empty() {
             guest.evolve(state, &page.events)?;
         }
-        Ok(Self { guest: Some((guest, state)), head: page.head })
+        Ok(Self {
+            guest: Some((guest, state)),
+            head: page.head,
+        })
     }
 
     fn view(self) -> Result<Json, Fault> {

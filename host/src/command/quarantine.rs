@@ -38,13 +38,21 @@ impl Quarantine {
         let now = Instant::now();
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         if faults.streams.len() >= MAX_REMEMBERED {
-            faults.streams.retain(|_, times| times.last().is_some_and(|last| now - *last < MEMORY));
+            faults
+                .streams
+                .retain(|_, times| times.last().is_some_and(|last| now - *last < MEMORY));
         }
         if faults.streams.len() < MAX_REMEMBERED {
             remember(faults.streams.entry(stream.clone()).or_default(), now);
         }
         if missed_deadline {
-            remember(faults.aggregates.entry(stream.category().to_owned()).or_default(), now);
+            remember(
+                faults
+                    .aggregates
+                    .entry(stream.category().to_owned())
+                    .or_default(),
+                now,
+            );
         }
         self.any.store(true, Ordering::Relaxed);
     }
@@ -56,19 +64,30 @@ impl Quarantine {
         }
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = |times: Option<&Vec<Instant>>, most: usize| {
-            let recent = times.into_iter().flatten().filter(|time| time.elapsed() < MEMORY);
+            let recent = times
+                .into_iter()
+                .flatten()
+                .filter(|time| time.elapsed() < MEMORY);
             recent.count() >= most
         };
         recent(faults.streams.get(stream), FAULTS_OF_STREAM)
-            || recent(faults.aggregates.get(stream.category()), DEADLINES_OF_AGGREGATE)
+            || recent(
+                faults.aggregates.get(stream.category()),
+                DEADLINES_OF_AGGREGATE,
+            )
     }
 
     /// Forgets an aggregate's faults: a new version of its plugin deserves a fresh start.
     pub(super) fn forgive(&self, aggregate: &str) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.streams.retain(|stream, _| stream.category() != aggregate);
+        faults
+            .streams
+            .retain(|stream, _| stream.category() != aggregate);
         faults.aggregates.remove(aggregate);
-        self.any.store(!faults.streams.is_empty() || !faults.aggregates.is_empty(), Ordering::Relaxed);
+        self.any.store(
+            !faults.streams.is_empty() || !faults.aggregates.is_empty(),
+            Ordering::Relaxed,
+        );
     }
 }
 

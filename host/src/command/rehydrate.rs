@@ -48,7 +48,11 @@ impl Reader {
         let mut reader = Self::from_start(store, stream, None);
         if let Some(snapshot) = snapshot {
             let before = Version(snapshot.head.version.0.saturating_sub(1));
-            let event = reader.store.read_stream(&reader.stream, before, 1).await?.pop();
+            let event = reader
+                .store
+                .read_stream(&reader.stream, before, 1)
+                .await?
+                .pop();
             if event.is_some_and(|event| event.event_id == snapshot.head.event_id) {
                 reader.head = snapshot.head;
                 reader.snapshot = Some(snapshot.bytes);
@@ -58,8 +62,19 @@ impl Reader {
     }
 
     /// Begins at the first event, and ends behind a version where one is given.
-    pub(crate) fn from_start(store: Arc<dyn EventStore>, stream: StreamId, until: Option<Version>) -> Self {
-        Self { store, stream, head: StreamHead::default(), until, snapshot: None, done: false }
+    pub(crate) fn from_start(
+        store: Arc<dyn EventStore>,
+        stream: StreamId,
+        until: Option<Version>,
+    ) -> Self {
+        Self {
+            store,
+            stream,
+            head: StreamHead::default(),
+            until,
+            snapshot: None,
+            done: false,
+        }
     }
 
     /// Reads the next page; `None` behind the last.
@@ -68,9 +83,17 @@ impl Reader {
             return Ok(None);
         }
         let room = self.until.map_or(PAGE, |until| {
-            usize::try_from(until.0.saturating_sub(self.head.version.0)).unwrap_or(PAGE).min(PAGE)
+            usize::try_from(until.0.saturating_sub(self.head.version.0))
+                .unwrap_or(PAGE)
+                .min(PAGE)
         });
-        let read = if room == 0 { Vec::new() } else { self.store.read_stream(&self.stream, self.head.version, room).await? };
+        let read = if room == 0 {
+            Vec::new()
+        } else {
+            self.store
+                .read_stream(&self.stream, self.head.version, room)
+                .await?
+        };
         let mut events = Packed::default();
         let mut taken = 0;
         for event in &read {
@@ -87,6 +110,11 @@ impl Reader {
             taken += 1;
         }
         self.done = taken == read.len() && (read.len() < room || room < PAGE);
-        Ok(Some(Page { snapshot: self.snapshot.take(), events, head: self.head, last: self.done }))
+        Ok(Some(Page {
+            snapshot: self.snapshot.take(),
+            events,
+            head: self.head,
+            last: self.done,
+        }))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Error;
 use crate::event_store::RecordedCommand;
 use crate::message::{
-    CommandId, CommandReceipt, Digest, EventReceipt, Expected, Json, Rejection, StreamHead, StreamId, Time, Version,
+    CommandId, CommandReceipt, Digest, EventReceipt, Expected, Json, Rejection, StreamHead,
+    StreamId, Time, Version,
 };
 use crate::plugin::GuestState;
 
@@ -107,7 +108,11 @@ impl Stream {
 
     /// Throws the state away, if any, and gives it to be dropped.
     pub(super) fn invalidate(&mut self) -> Option<Cached> {
-        let next = if self.in_flight.is_empty() { Phase::Cold } else { Phase::Draining };
+        let next = if self.in_flight.is_empty() {
+            Phase::Cold
+        } else {
+            Phase::Draining
+        };
         let cached = match std::mem::replace(&mut self.phase, next) {
             Phase::Warm(cached) => Some(cached),
             Phase::Loading { state, .. } => state,

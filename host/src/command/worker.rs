@@ -15,14 +15,15 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Error;
-use super::quarantine::Quarantine;
 use super::guests::Guests;
+use super::quarantine::Quarantine;
 use super::rehydrate::{Page, Reader};
 use super::stream::{Cached, Decided, Fate, InFlight, Job, Phase, Stream};
 use crate::event_store::writer::Writer;
 use crate::event_store::{self, Decision, Entry, EntryCommand, EventStore, Outcome, Snapshot};
 use crate::message::{
-    CommandId, CommandReceipt, Digest, EventReceipt, Json, NewEvent, Position, RecordedEvent, StreamHead, StreamId, Time,
+    CommandId, CommandReceipt, Digest, EventReceipt, Json, NewEvent, Position, RecordedEvent,
+    StreamHead, StreamId, Time,
 };
 use crate::plugin::{AggregateGuest, Fault, GuestCommand, Packed, Verdict};
 
@@ -38,11 +39,23 @@ pub(super) enum Task {
     /// Decide a command.
     Decide(Job),
     /// Fold a page of a stream that is being read.
-    Fold { stream: StreamId, load: u64, page: Result<Page, event_store::Error>, next: oneshot::Sender<()> },
+    Fold {
+        stream: StreamId,
+        load: u64,
+        page: Result<Page, event_store::Error>,
+        next: oneshot::Sender<()>,
+    },
     /// Take note of what became of an append.
-    Settle { stream: StreamId, ticket: u64, outcome: Result<Outcome, event_store::Error> },
+    Settle {
+        stream: StreamId,
+        ticket: u64,
+        outcome: Result<Outcome, event_store::Error>,
+    },
     /// Keep an instance of a version that is about to be activated.
-    Prepare { guest: Box<AggregateGuest>, ready: oneshot::Sender<()> },
+    Prepare {
+        guest: Box<AggregateGuest>,
+        ready: oneshot::Sender<()>,
+    },
     /// Decide with a version from now on; it was prepared before.
     Promote { aggregate: String, digest: Digest },
     /// End the thread.
@@ -88,7 +101,10 @@ impl Worker {
         apart: Option<WorkerHandle>,
     ) -> std::io::Result<(WorkerHandle, JoinHandle<()>)> {
         let (tasks, received) = mpsc::channel();
-        let handle = WorkerHandle { tasks: tasks.clone(), load: Arc::default() };
+        let handle = WorkerHandle {
+            tasks: tasks.clone(),
+            load: Arc::default(),
+        };
         let mut worker = Self {
             shared,
             tasks,
@@ -99,7 +115,9 @@ impl Worker {
             counter: 0,
         };
         // A guest's stack is taken from this thread's.
-        let thread = std::thread::Builder::new().name(name).stack_size(4 * 1024 * 1024);
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .stack_size(4 * 1024 * 1024);
         let thread = thread.spawn(move || {
             while let Ok(task) = received.recv() {
                 if matches!(task, Task::Stop) {
@@ -114,8 +132,17 @@ impl Worker {
     fn perform(&mut self, task: Task) {
         match task {
             Task::Decide(job) => self.accept(job),
-            Task::Fold { stream, load, page, next } => self.fold(stream, load, page, next),
-            Task::Settle { stream, ticket, outcome } => self.settle(stream, ticket, outcome),
+            Task::Fold {
+                stream,
+                load,
+                page,
+                next,
+            } => self.fold(stream, load, page, next),
+            Task::Settle {
+                stream,
+                ticket,
+                outcome,
+            } => self.settle(stream, ticket, outcome),
             Task::Prepare { guest, ready } => {
                 self.guests.prepare(*guest);
                 // The one who asked may have given up.
@@ -163,7 +190,9 @@ impl Worker {
         self.streams.put(id, stream);
         let mut looked_at = 0;
         while self.cached_bytes > self.shared.cache_bytes && looked_at < self.streams.len() {
-            let Some((id, mut oldest)) = self.streams.pop_lru() else { break };
+            let Some((id, mut oldest)) = self.streams.pop_lru() else {
+                break;
+            };
             if oldest.is_idle() && matches!(oldest.phase, Phase::Warm(_)) {
                 self.cached_bytes -= oldest.weight;
                 self.guests.close(id.category(), oldest.invalidate());
@@ -186,7 +215,9 @@ impl Worker {
                 }
                 Phase::Warm(_) if stream.in_flight.len() >= MAX_IN_FLIGHT => return,
                 Phase::Warm(cached) => {
-                    let Some(job) = stream.waiting.pop_front() else { return };
+                    let Some(job) = stream.waiting.pop_front() else {
+                        return;
+                    };
                     self.decide(id, stream, cached, job);
                 }
             }
@@ -199,14 +230,23 @@ impl Worker {
             let aggregate = id.category().to_owned();
             let known = self.guests.names();
             let error = Error::UnknownAggregate { aggregate, known };
-            return stream.take_waiting().into_iter().for_each(|job| (job.reply)(Err(error.clone())));
+            return stream
+                .take_waiting()
+                .into_iter()
+                .for_each(|job| (job.reply)(Err(error.clone())));
         };
         let snapshot_of = with_snapshot.then_some(plugin.digest);
         let load = self.next_number();
         stream.phase = Phase::Loading { load, state: None };
         stream.weight = 0;
-        let (store, tasks, id) = (Arc::clone(&self.shared.store), self.tasks.clone(), id.clone());
-        self.shared.runtime.spawn(read_pages(store, id, snapshot_of, load, tasks));
+        let (store, tasks, id) = (
+            Arc::clone(&self.shared.store),
+            self.tasks.clone(),
+            id.clone(),
+        );
+        self.shared
+            .runtime
+            .spawn(read_pages(store, id, snapshot_of, load, tasks));
     }
 
     fn fold(
@@ -218,7 +258,10 @@ impl Worker {
     ) {
         let mut stream = self.take(&id);
         match stream.phase {
-            Phase::Loading { load: current, state } if current == load => {
+            Phase::Loading {
+                load: current,
+                state,
+            } if current == load => {
                 match page {
                     Ok(page) => self.fold_page(&id, &mut stream, state, page, next),
                     Err(error) => {
@@ -261,7 +304,16 @@ impl Worker {
                     let _ = next.send(());
                 }
             }
-            Err(fault) if snapshot_given && matches!(fault, Fault::ContractBroken { call: "restore", .. }) => {
+            Err(fault)
+                if snapshot_given
+                    && matches!(
+                        fault,
+                        Fault::ContractBroken {
+                            call: "restore",
+                            ..
+                        }
+                    ) =>
+            {
                 tracing::warn!(stream = %id, %fault, "a snapshot was not restored; the stream is read from its start");
                 self.load(id, stream, false);
             }
@@ -269,7 +321,10 @@ impl Worker {
                 tracing::warn!(stream = %id, %fault, "a stream could not be rehydrated");
                 self.shared.quarantine.record(id, fault.is_deadline());
                 stream.invalidate();
-                stream.take_waiting().into_iter().for_each(|job| (job.reply)(Err(fault.clone().into())));
+                stream
+                    .take_waiting()
+                    .into_iter()
+                    .for_each(|job| (job.reply)(Err(fault.clone().into())));
             }
         }
     }
@@ -293,7 +348,13 @@ impl Worker {
         match self.guests.decide(id, cached, &command) {
             Ok(Verdict::Accepted(events)) => self.evolve(id, stream, cached, job, (events, time)),
             Ok(Verdict::Rejected(rejection)) => {
-                self.submit(stream, job, Decision::Refused, Decided::Rejected(rejection), None);
+                self.submit(
+                    stream,
+                    job,
+                    Decision::Refused,
+                    Decided::Rejected(rejection),
+                    None,
+                );
             }
             Ok(Verdict::Malformed(reason)) => {
                 let command = job.name.to_string();
@@ -315,15 +376,34 @@ impl Worker {
         let before = stream.head;
         let mut new = NewEvents::default();
         for (event_type, schema_version, data) in events {
-            new.push(&job, &mut stream.head, time, NewEvent { event_id: Uuid::now_v7(), event_type, schema_version, data });
+            new.push(
+                &job,
+                &mut stream.head,
+                time,
+                NewEvent {
+                    event_id: Uuid::now_v7(),
+                    event_type,
+                    schema_version,
+                    data,
+                },
+            );
         }
-        match self.guests.evolve(id, cached, &new.packed, before.version, stream.head.version) {
+        match self
+            .guests
+            .evolve(id, cached, &new.packed, before.version, stream.head.version)
+        {
             Ok(snapshot) => {
                 stream.weight += new.packed.len();
                 let decided = Decided::Accepted(new.receipts);
                 let entry_head = stream.head;
                 stream.head = before;
-                self.submit(stream, job, Decision::Accepted(new.events), decided, snapshot);
+                self.submit(
+                    stream,
+                    job,
+                    Decision::Accepted(new.events),
+                    decided,
+                    snapshot,
+                );
                 stream.head = entry_head;
             }
             Err(fault) => {
@@ -351,7 +431,11 @@ impl Worker {
         decided: Decided,
         snapshot: Option<(Digest, Vec<u8>)>,
     ) {
-        let Some(plugin) = self.guests.plugin(job.stream.category()).map(|plugin| plugin.digest) else {
+        let Some(plugin) = self
+            .guests
+            .plugin(job.stream.category())
+            .map(|plugin| plugin.digest)
+        else {
             return refuse(job, "its plugin is being taken away");
         };
         let entry = Entry {
@@ -372,17 +456,29 @@ impl Worker {
         };
         let ticket = self.next_number();
         let (tasks, id) = (self.tasks.clone(), job.stream.clone());
-        stream.in_flight.push_back(InFlight { ticket, job, decided, snapshot });
+        stream.in_flight.push_back(InFlight {
+            ticket,
+            job,
+            decided,
+            snapshot,
+        });
         let settle = move |outcome| {
             // The worker is gone only when the host stops, and with it whoever waits for the answer.
-            let _ = tasks.send(Task::Settle { stream: id, ticket, outcome });
+            let _ = tasks.send(Task::Settle {
+                stream: id,
+                ticket,
+                outcome,
+            });
         };
         self.shared.writer.submit(entry, Box::new(settle));
     }
 
     fn settle(&mut self, id: StreamId, ticket: u64, outcome: Result<Outcome, event_store::Error>) {
         let mut stream = self.take(&id);
-        if let Some(at) = stream.in_flight.iter().position(|entry| entry.ticket == ticket)
+        if let Some(at) = stream
+            .in_flight
+            .iter()
+            .position(|entry| entry.ticket == ticket)
             && let Some(entry) = stream.in_flight.remove(at)
         {
             self.conclude(&id, &mut stream, entry, outcome);
@@ -399,7 +495,12 @@ impl Worker {
         entry: InFlight,
         outcome: Result<Outcome, event_store::Error>,
     ) {
-        let InFlight { mut job, decided, snapshot, .. } = entry;
+        let InFlight {
+            mut job,
+            decided,
+            snapshot,
+            ..
+        } = entry;
         match outcome {
             Ok(Outcome::Appended { head }) => {
                 if stream.head.is_same(&head) {
@@ -410,8 +511,13 @@ impl Worker {
             }
             Ok(Outcome::Checked) => (job.reply)(match decided {
                 Decided::Rejected(rejection) => Ok(Fate::Rejected(rejection)),
-                Decided::Unexpected(actual) => Err(Error::PreconditionFailed { stream: id.to_string(), actual }),
-                Decided::Accepted(_) => Ok(Fate::Accepted(receipt(id, &job.id, stream.head, decided))),
+                Decided::Unexpected(actual) => Err(Error::PreconditionFailed {
+                    stream: id.to_string(),
+                    actual,
+                }),
+                Decided::Accepted(_) => {
+                    Ok(Fate::Accepted(receipt(id, &job.id, stream.head, decided)))
+                }
             }),
             Ok(Outcome::Duplicate(recorded)) => {
                 if matches!(&decided, Decided::Accepted(events) if !events.is_empty()) {
@@ -424,7 +530,10 @@ impl Worker {
                 job.conflicts += 1;
                 if job.conflicts > MAX_CONFLICTS {
                     let stream = id.to_string();
-                    (job.reply)(Err(Error::Conflict { stream, actual: actual.version }));
+                    (job.reply)(Err(Error::Conflict {
+                        stream,
+                        actual: actual.version,
+                    }));
                 } else {
                     stream.again.push_back(job);
                 }
@@ -432,7 +541,10 @@ impl Worker {
             Ok(Outcome::StalePlugin { active }) => self.converge(id, stream, job, active),
             Err(error) => {
                 self.guests.close(id.category(), stream.invalidate());
-                let plugin = self.guests.plugin(id.category()).map(|plugin| plugin.descriptor.name.clone());
+                let plugin = self
+                    .guests
+                    .plugin(id.category())
+                    .map(|plugin| plugin.descriptor.name.clone());
                 let error = Error::from_store(&error, &plugin.unwrap_or_default(), &job.id);
                 (job.reply)(Err(error));
             }
@@ -440,13 +552,22 @@ impl Worker {
     }
 
     /// Another plugin version was activated while this one decided: takes it up if it is at hand, and decides again.
-    fn converge(&mut self, id: &StreamId, stream: &mut Stream, mut job: Job, active: Option<Digest>) {
+    fn converge(
+        &mut self,
+        id: &StreamId,
+        stream: &mut Stream,
+        mut job: Job,
+        active: Option<Digest>,
+    ) {
         self.guests.close(id.category(), stream.invalidate());
         if let Some(active) = active {
             self.guests.promote(id.category(), active);
         }
         job.conflicts += 1;
-        let current = self.guests.plugin(id.category()).map(|plugin| plugin.digest);
+        let current = self
+            .guests
+            .plugin(id.category())
+            .map(|plugin| plugin.digest);
         if current == active && job.conflicts <= MAX_CONFLICTS {
             stream.again.push_back(job);
         } else {
@@ -455,10 +576,20 @@ impl Worker {
     }
 
     fn save(&self, id: &StreamId, head: StreamHead, snapshot: Option<(Digest, Vec<u8>)>) {
-        let Some((plugin, bytes)) = snapshot else { return };
+        let Some((plugin, bytes)) = snapshot else {
+            return;
+        };
         let (store, stream) = (Arc::clone(&self.shared.store), id.clone());
         self.shared.runtime.spawn(async move {
-            if let Err(error) = store.save_snapshot(Snapshot { stream, plugin, head, bytes }).await {
+            if let Err(error) = store
+                .save_snapshot(Snapshot {
+                    stream,
+                    plugin,
+                    head,
+                    bytes,
+                })
+                .await
+            {
                 tracing::debug!(%error, "a snapshot was not saved");
             }
         });
@@ -480,7 +611,12 @@ struct NewEvents {
 
 impl NewEvents {
     fn push(&mut self, job: &Job, head: &mut StreamHead, time: Time, event: NewEvent) {
-        *head = StreamHead { version: head.version.next(), event_id: event.event_id, time, position: head.position };
+        *head = StreamHead {
+            version: head.version.next(),
+            event_id: event.event_id,
+            time,
+            position: head.position,
+        };
         self.packed.push(&RecordedEvent {
             event_id: event.event_id,
             stream: job.stream.clone(),
@@ -507,7 +643,12 @@ impl NewEvents {
 }
 
 /// Completes a receipt with the positions that the append gave: consecutive, ending at the head's.
-fn receipt(stream: &StreamId, id: &CommandId, head: StreamHead, decided: Decided) -> CommandReceipt {
+fn receipt(
+    stream: &StreamId,
+    id: &CommandId,
+    head: StreamHead,
+    decided: Decided,
+) -> CommandReceipt {
     let mut events = match decided {
         Decided::Accepted(events) => events,
         Decided::Rejected(_) | Decided::Unexpected(_) => Vec::new(),
@@ -517,11 +658,20 @@ fn receipt(stream: &StreamId, id: &CommandId, head: StreamHead, decided: Decided
         event.position = Position(head.position.0 - behind);
     }
     let (version, position) = (head.version, head.position);
-    CommandReceipt { stream: stream.clone(), version, position, command_id: id.clone(), events }
+    CommandReceipt {
+        stream: stream.clone(),
+        version,
+        position,
+        command_id: id.clone(),
+        events,
+    }
 }
 
 fn refuse(job: Job, reason: &str) {
-    let error = Error::Unavailable { command_id: job.id.clone(), reason: reason.to_owned() };
+    let error = Error::Unavailable {
+        command_id: job.id.clone(),
+        reason: reason.to_owned(),
+    };
     (job.reply)(Err(error));
 }
 
@@ -539,7 +689,12 @@ async fn read_pages(
     };
     let send = |page| {
         let (next, go_on) = oneshot::channel();
-        let sent = tasks.send(Task::Fold { stream: stream.clone(), load, page, next });
+        let sent = tasks.send(Task::Fold {
+            stream: stream.clone(),
+            load,
+            page,
+            next,
+        });
         sent.is_ok().then_some(go_on)
     };
     let mut reader = match reader {

@@ -33,7 +33,11 @@ pub struct TailEventLog {
 impl TailEventLog {
     /// Follows a store; the log lives as long as the store does and needs no task.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, window: Mutex::new(Window::default()), reading: tokio::sync::Mutex::new(()) }
+        Self {
+            store,
+            window: Mutex::new(Window::default()),
+            reading: tokio::sync::Mutex::new(()),
+        }
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
@@ -41,7 +45,12 @@ impl TailEventLog {
     }
 
     /// Gives events that are known to exist behind `after`.
-    async fn read(&self, after: Position, head: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    async fn read(
+        &self,
+        after: Position,
+        head: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
         if let Some(events) = self.window().behind(after, limit) {
             return Ok(events);
         }
@@ -68,12 +77,18 @@ impl TailEventLog {
                 return Err(missing(expected));
             }
         }
-        if events.is_empty() { Err(missing(after.next())) } else { Ok(events) }
+        if events.is_empty() {
+            Err(missing(after.next()))
+        } else {
+            Ok(events)
+        }
     }
 }
 
 fn missing(position: Position) -> Error {
-    Error::Damaged { reason: format!("the event at position {position} is missing") }
+    Error::Damaged {
+        reason: format!("the event at position {position} is missing"),
+    }
 }
 
 #[async_trait]
@@ -84,7 +99,9 @@ impl EventLog for TailEventLog {
         let reached = head.wait_for(|head| *head > after).await.map(|head| *head);
         match reached {
             Ok(head) => self.read(after, head, limit.max(1)).await,
-            Err(_) => Err(Error::Unavailable { reason: "the event store is closed".into() }),
+            Err(_) => Err(Error::Unavailable {
+                reason: "the event store is closed".into(),
+            }),
         }
     }
 }

@@ -22,8 +22,12 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::database::{Database, Failure, Migration, OpenError, Purpose, Readers, Sync};
-use super::{CensusEntry, Entry, Error, EventStore, Outcome, RecordedCommand, Snapshot, StoredPlugin};
-use crate::message::{CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version};
+use super::{
+    CensusEntry, Entry, Error, EventStore, Outcome, RecordedCommand, Snapshot, StoredPlugin,
+};
+use crate::message::{
+    CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
+};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {
@@ -56,7 +60,12 @@ impl SqliteEventStore {
         let id = identity(&connection)?;
         let head = read::head(&connection)?;
         let readers = database.readers(READERS);
-        Ok(Self { id, database, readers, head: Arc::new(watch::Sender::new(head)) })
+        Ok(Self {
+            id,
+            database,
+            readers,
+            head: Arc::new(watch::Sender::new(head)),
+        })
     }
 }
 
@@ -92,35 +101,59 @@ impl EventStore for SqliteEventStore {
         limit: usize,
     ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
         let stream = stream.clone();
-        self.readers.read(move |reader| read::stream(reader, &stream, after, limit)).await
+        self.readers
+            .read(move |reader| read::stream(reader, &stream, after, limit))
+            .await
     }
 
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-        self.readers.read(move |reader| read::all(reader, after, limit)).await
+    async fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+        self.readers
+            .read(move |reader| read::all(reader, after, limit))
+            .await
     }
 
     async fn stream_head(&self, stream: &StreamId) -> Result<StreamHead, Error> {
         let stream = stream.clone();
-        self.readers.read(move |reader| Ok(read::stream_head(reader, &stream)?)).await
+        self.readers
+            .read(move |reader| Ok(read::stream_head(reader, &stream)?))
+            .await
     }
 
     fn head(&self) -> watch::Receiver<Position> {
         self.head.subscribe()
     }
 
-    async fn find_command(&self, actor: &str, id: &CommandId) -> Result<Option<RecordedCommand>, Error> {
+    async fn find_command(
+        &self,
+        actor: &str,
+        id: &CommandId,
+    ) -> Result<Option<RecordedCommand>, Error> {
         let (actor, id) = (actor.to_owned(), id.clone());
-        self.readers.read(move |reader| Ok(read::command(reader, &actor, &id)?)).await
+        self.readers
+            .read(move |reader| Ok(read::command(reader, &actor, &id)?))
+            .await
     }
 
-    async fn load_snapshot(&self, stream: &StreamId, plugin: Digest) -> Result<Option<Snapshot>, Error> {
+    async fn load_snapshot(
+        &self,
+        stream: &StreamId,
+        plugin: Digest,
+    ) -> Result<Option<Snapshot>, Error> {
         let stream = stream.clone();
-        self.readers.read(move |reader| Ok(snapshots::load(reader, stream, plugin)?)).await
+        self.readers
+            .read(move |reader| Ok(snapshots::load(reader, stream, plugin)?))
+            .await
     }
 
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error> {
         // Losing a snapshot loses nothing, so that no append ever waits for one to be synced.
-        self.database.write(move |writer| Ok(snapshots::save(writer.begin(Sync::Normal)?, &snapshot)?)).await
+        self.database
+            .write(move |writer| Ok(snapshots::save(writer.begin(Sync::Normal)?, &snapshot)?))
+            .await
     }
 
     async fn census(&self) -> Result<Vec<CensusEntry>, Error> {
@@ -129,28 +162,46 @@ impl EventStore for SqliteEventStore {
 
     async fn sample_streams(&self, category: &str, limit: usize) -> Result<Vec<StreamId>, Error> {
         let category = category.to_owned();
-        self.readers.read(move |reader| Ok(read::sample_streams(reader, &category, limit)?)).await
+        self.readers
+            .read(move |reader| Ok(read::sample_streams(reader, &category, limit)?))
+            .await
     }
 
     async fn install_plugin(&self, plugin: StoredPlugin, bytes: Arc<[u8]>) -> Result<(), Error> {
-        self.database.write(move |writer| Ok(plugins::install(writer.begin(Sync::Full)?, &plugin, &bytes)?)).await
+        self.database
+            .write(move |writer| {
+                Ok(plugins::install(
+                    writer.begin(Sync::Full)?,
+                    &plugin,
+                    &bytes,
+                )?)
+            })
+            .await
     }
 
     async fn activate_plugin(&self, name: &str, digest: Digest) -> Result<(), Error> {
         let name = name.to_owned();
-        self.database.write(move |writer| plugins::activate(writer.begin(Sync::Full)?, &name, digest)).await
+        self.database
+            .write(move |writer| plugins::activate(writer.begin(Sync::Full)?, &name, digest))
+            .await
     }
 
     async fn active_plugins(&self) -> Result<Vec<StoredPlugin>, Error> {
-        self.readers.read(|reader| Ok(plugins::active(reader)?)).await
+        self.readers
+            .read(|reader| Ok(plugins::active(reader)?))
+            .await
     }
 
     async fn find_plugin(&self, digest: Digest) -> Result<Option<StoredPlugin>, Error> {
-        self.readers.read(move |reader| Ok(plugins::find(reader, digest)?)).await
+        self.readers
+            .read(move |reader| Ok(plugins::find(reader, digest)?))
+            .await
     }
 
     async fn load_plugin(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, Error> {
-        self.readers.read(move |reader| Ok(plugins::bytes(reader, digest)?)).await
+        self.readers
+            .read(move |reader| Ok(plugins::bytes(reader, digest)?))
+            .await
     }
 }
 
@@ -159,7 +210,9 @@ impl From<rusqlite::Error> for Error {
         match Failure::from(&error) {
             Failure::Full => Self::Full,
             Failure::Unavailable(reason) => Self::Unavailable { reason },
-            Failure::Interrupted => Self::Unavailable { reason: "interrupted".into() },
+            Failure::Interrupted => Self::Unavailable {
+                reason: "interrupted".into(),
+            },
             Failure::Refused(reason) => Self::Refused { reason },
             Failure::Damaged(reason) => Self::Damaged { reason },
         }
@@ -169,7 +222,10 @@ impl From<rusqlite::Error> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Broken { path, reason } => Self::CannotOpen { store: path, reason },
+            OpenError::Broken { path, reason } => Self::CannotOpen {
+                store: path,
+                reason,
+            },
             OpenError::TooNew { found, known } => Self::TooNew { found, known },
         }
     }

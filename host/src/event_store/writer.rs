@@ -42,7 +42,9 @@ impl Writer {
     pub fn submit(&self, entry: Entry, reply: Reply) {
         if let Err(refused) = self.queue.try_send((entry, reply)) {
             let (_, reply) = refused.into_inner();
-            reply(Err(Error::Unavailable { reason: "the writer's queue is full, or the host is stopping".to_owned() }));
+            reply(Err(Error::Unavailable {
+                reason: "the writer's queue is full, or the host is stopping".to_owned(),
+            }));
         }
     }
 }
@@ -77,7 +79,10 @@ async fn append(store: &dyn EventStore, batch: Vec<Entry>) -> Vec<Result<Outcome
     results
 }
 
-async fn append_patiently(store: &dyn EventStore, part: &Arc<[Entry]>) -> Result<Vec<Outcome>, Error> {
+async fn append_patiently(
+    store: &dyn EventStore,
+    part: &Arc<[Entry]>,
+) -> Result<Vec<Outcome>, Error> {
     let give_up = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -96,7 +101,11 @@ async fn append_patiently(store: &dyn EventStore, part: &Arc<[Entry]>) -> Result
 fn copy(error: &Error) -> Error {
     match error {
         Error::Full => Error::Full,
-        Error::Refused { reason } => Error::Refused { reason: reason.clone() },
-        other => Error::Unavailable { reason: other.to_string() },
+        Error::Refused { reason } => Error::Refused {
+            reason: reason.clone(),
+        },
+        other => Error::Unavailable {
+            reason: other.to_string(),
+        },
     }
 }

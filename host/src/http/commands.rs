@@ -21,7 +21,11 @@ use crate::message::{AggregateName, Command, CommandReceipt, Json, JsonLimits, S
 use crate::plugin::CommandType;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().route("/v1/commands/{aggregate}/{id}/{command}", post(send), Described::PerPlugin(describe))
+    Routes::default().route(
+        "/v1/commands/{aggregate}/{id}/{command}",
+        post(send),
+        Described::PerPlugin(describe),
+    )
 }
 
 async fn send(
@@ -60,7 +64,10 @@ async fn payload(api: &Api, headers: &HeaderMap, body: Body) -> Result<Json, Pro
     match payload.as_str() {
         object if object.starts_with('{') => Ok(payload),
         "null" => Ok(api.no_metadata.clone()),
-        _ => Err(Problem::new(Kind::MalformedBody, "the payload is not a JSON object")),
+        _ => Err(Problem::new(
+            Kind::MalformedBody,
+            "the payload is not a JSON object",
+        )),
     }
 }
 
@@ -100,46 +107,70 @@ pub(super) fn entity_tag(version: Version) -> Option<HeaderValue> {
 }
 
 fn describe(catalog: &Catalog, components: &mut Components) -> Vec<(String, Value)> {
-    let aggregates = catalog.plugins().filter_map(|plugin| plugin.descriptor.aggregate.as_ref());
+    let aggregates = catalog
+        .plugins()
+        .filter_map(|plugin| plugin.descriptor.aggregate.as_ref());
     let commands = aggregates.flat_map(|aggregate| {
         let name = aggregate.name.as_str();
-        aggregate.commands.iter().map(move |command| (name, command))
+        aggregate
+            .commands
+            .iter()
+            .map(move |command| (name, command))
     });
     let described = commands.map(|(aggregate, command)| {
-        let schema = components.add(&format!("command.{aggregate}.{}", command.name), &command.schema);
+        let schema = components.add(
+            &format!("command.{aggregate}.{}", command.name),
+            &command.schema,
+        );
         let path = format!("/v1/commands/{aggregate}/{{id}}/{}", command.name);
-        (path, item([("post", operation(aggregate, command, schema))]))
+        (
+            path,
+            item([("post", operation(aggregate, command, schema))]),
+        )
     });
     described.collect()
 }
 
 fn operation(aggregate: &str, command: &CommandType, payload: Value) -> Operation {
     let summary = format!("{aggregate}: {}", command.name);
-    Operation::new(format!("command.{aggregate}.{}", command.name), "commands", summary)
-        .about(&command.description)
-        .path("id", "Which instance of the aggregate")
-        .header("Idempotency-Key", "The command's id: sending it twice has the effect of sending it once")
-        .header("If-Match", "The version that the stream must stand at, such as \"3\"")
-        .header("If-None-Match", "* when there must be no stream yet")
-        .header("X-Correlation-Id", "Recorded with the command's events")
-        .header("traceparent", "Recorded with the command's events")
-        .body("application/json", payload)
-        .gives("Receipt", "Accepted: its events are on disk. ETag bears the stream's version")
-        .refuses(&[
-            Kind::InvalidId,
-            Kind::InvalidHeader,
-            Kind::MalformedBody,
-            Kind::UnknownAggregate,
-            Kind::UnknownCommand,
-            Kind::Conflict,
-            Kind::PreconditionFailed,
-            Kind::TooLarge,
-            Kind::UnsupportedMediaType,
-            Kind::Rejected,
-            Kind::IdempotencyKeyReused,
-            Kind::PluginFailed,
-            Kind::Overloaded,
-            Kind::Unavailable,
-            Kind::PluginTooSlow,
-        ])
+    Operation::new(
+        format!("command.{aggregate}.{}", command.name),
+        "commands",
+        summary,
+    )
+    .about(&command.description)
+    .path("id", "Which instance of the aggregate")
+    .header(
+        "Idempotency-Key",
+        "The command's id: sending it twice has the effect of sending it once",
+    )
+    .header(
+        "If-Match",
+        "The version that the stream must stand at, such as \"3\"",
+    )
+    .header("If-None-Match", "* when there must be no stream yet")
+    .header("X-Correlation-Id", "Recorded with the command's events")
+    .header("traceparent", "Recorded with the command's events")
+    .body("application/json", payload)
+    .gives(
+        "Receipt",
+        "Accepted: its events are on disk. ETag bears the stream's version",
+    )
+    .refuses(&[
+        Kind::InvalidId,
+        Kind::InvalidHeader,
+        Kind::MalformedBody,
+        Kind::UnknownAggregate,
+        Kind::UnknownCommand,
+        Kind::Conflict,
+        Kind::PreconditionFailed,
+        Kind::TooLarge,
+        Kind::UnsupportedMediaType,
+        Kind::Rejected,
+        Kind::IdempotencyKeyReused,
+        Kind::PluginFailed,
+        Kind::Overloaded,
+        Kind::Unavailable,
+        Kind::PluginTooSlow,
+    ])
 }

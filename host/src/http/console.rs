@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use axum::http::HeaderValue;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -26,38 +28,69 @@ const DOCS: &str = include_str!("assets/docs.html");
 
 /// Name, media type, bytes.
 const ASSETS: [(&str, &str, &[u8]); 4] = [
-    ("swagger-ui.css", "text/css; charset=utf-8", include_bytes!("assets/swagger-ui.css")),
-    ("swagger-ui-bundle.js", "text/javascript; charset=utf-8", include_bytes!("assets/swagger-ui-bundle.js")),
-    ("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
-    ("page.css", "text/css; charset=utf-8", include_bytes!("assets/page.css")),
+    (
+        "swagger-ui.css",
+        "text/css; charset=utf-8",
+        include_bytes!("assets/swagger-ui.css"),
+    ),
+    (
+        "swagger-ui-bundle.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("assets/swagger-ui-bundle.js"),
+    ),
+    (
+        "docs.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("assets/docs.js"),
+    ),
+    (
+        "page.css",
+        "text/css; charset=utf-8",
+        include_bytes!("assets/page.css"),
+    ),
 ];
 
 pub(super) fn routes() -> Routes {
     Routes::default()
         .route("/", get(landing), Described::Page)
-        .route("/docs", get(async || page(DOCS.to_owned())), Described::Page)
+        .route(
+            "/docs",
+            get(async || page(DOCS.to_owned())),
+            Described::Page,
+        )
         .route("/docs/{asset}", get(asset), Described::Page)
 }
 
 async fn landing(State(api): State<Arc<Api>>, OriginalUri(uri): OriginalUri) -> Response {
     // Where the routes are nested under /a/b, this page is /a/b, and its neighbors are at b/….
     let last = uri.path().rsplit('/').next().unwrap_or_default();
-    let base = if last.is_empty() { String::new() } else { format!("{last}/") };
+    let base = if last.is_empty() {
+        String::new()
+    } else {
+        format!("{last}/")
+    };
     page(landing_page(&api, &base))
 }
 
 async fn asset(Segments((name,)): Segments<(String,)>) -> Result<Response, Problem> {
     let Some((_, media_type, bytes)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
-        return Err(Problem::new(Kind::UnknownRoute, format!("there is no page {name:?} below /docs")));
+        return Err(Problem::new(
+            Kind::UnknownRoute,
+            format!("there is no page {name:?} below /docs"),
+        ));
     };
     let mut response = respond(media_type, Body::from(Bytes::from_static(bytes)));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
     Ok(response)
 }
 
 fn page(html: String) -> Response {
     let mut response = respond("text/html; charset=utf-8", Body::from(html));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -76,18 +109,33 @@ fn landing_page(api: &Api, base: &str) -> String {
     let catalog = api.host.catalog();
     let plugins = catalog.plugins().map(|plugin| {
         let descriptor = &plugin.descriptor;
-        let cells: [&dyn Display; 4] =
-            [&descriptor.name, &descriptor.version, &plugin.digest.short(), &descriptor.description];
+        let cells: [&dyn Display; 4] = [
+            &descriptor.name,
+            &descriptor.version,
+            &plugin.digest.short(),
+            &descriptor.description,
+        ];
         row(&cells)
     });
     let projections = api.host.projections().into_iter().map(|status| {
-        let cells: [&dyn Display; 5] =
-            [&status.name, &projections::state(&status), &status.position, &status.lag, &status.parked];
+        let cells: [&dyn Display; 5] = [
+            &status.name,
+            &projections::state(&status),
+            &status.position,
+            &status.lag,
+            &status.parked,
+        ];
         row(&cells)
     });
-    let refusals = catalog.refusals().map(|refusal| row(&[&refusal.at, &refusal.source, &refusal.reason]));
+    let refusals = catalog
+        .refusals()
+        .map(|refusal| row(&[&refusal.at, &refusal.source, &refusal.reason]));
     let plugins = table("Plugins", &["name", "version", "digest", "about"], plugins);
-    let projections = table("Projections", &["name", "state", "position", "lag", "parked"], projections);
+    let projections = table(
+        "Projections",
+        &["name", "state", "position", "lag", "parked"],
+        projections,
+    );
     let refusals = table("Refused lately", &["when", "what", "why"], refusals);
     let base = escaped(&base);
     let head = *api.host.store().head().borrow();
@@ -110,12 +158,18 @@ fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = String>) -> S
     if rows.is_empty() {
         return String::new();
     }
-    let columns: String = columns.iter().map(|column| format!("<th>{column}</th>")).collect();
+    let columns: String = columns
+        .iter()
+        .map(|column| format!("<th>{column}</th>"))
+        .collect();
     format!("<h2>{title}</h2><table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>")
 }
 
 fn row(cells: &[&dyn Display]) -> String {
-    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+    let cells: String = cells
+        .iter()
+        .map(|cell| format!("<td>{}</td>", escaped(cell)))
+        .collect();
     format!("<tr>{cells}</tr>")
 }
 

@@ -28,9 +28,21 @@ const MAX_SORT_KEYS: usize = 8;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .route("/v1/collections/{collection}", get(find), Described::PerPlugin(describe_collections))
-        .route("/v1/collections/{collection}/{id}", get(document), Described::PerPlugin(describe_documents))
-        .route("/v1/queries/{name}", get(query), Described::PerPlugin(describe_queries))
+        .route(
+            "/v1/collections/{collection}",
+            get(find),
+            Described::PerPlugin(describe_collections),
+        )
+        .route(
+            "/v1/collections/{collection}/{id}",
+            get(document),
+            Described::PerPlugin(describe_documents),
+        )
+        .route(
+            "/v1/queries/{name}",
+            get(query),
+            Described::PerPlugin(describe_queries),
+        )
 }
 
 async fn find(
@@ -38,11 +50,19 @@ async fn find(
     Segments((collection,)): Segments<(String,)>,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let filter = params.take("filter")?.map_or(Ok(Filter::everything()), |text| filter(&text))?;
-    let sort = params.take("sort")?.map_or(Ok(Vec::new()), |text| sort(&text))?;
+    let filter = params
+        .take("filter")?
+        .map_or(Ok(Filter::everything()), |text| filter(&text))?;
+    let sort = params
+        .take("sort")?
+        .map_or(Ok(Vec::new()), |text| sort(&text))?;
     let page = params.page()?;
     params.finish()?;
-    Ok(list(&api.host.find(&collection, FindDocuments { filter, sort, page }).await?))
+    Ok(list(
+        &api.host
+            .find(&collection, FindDocuments { filter, sort, page })
+            .await?,
+    ))
 }
 
 async fn document(
@@ -55,7 +75,10 @@ async fn document(
     let found = api.host.document(&collection, &id, wait).await?;
     let Some((_, document)) = found.items.first() else {
         let id: String = id.chars().take(200).collect();
-        let problem = Problem::new(Kind::UnknownDocument, format!("collection {collection} has no document {id:?}"));
+        let problem = Problem::new(
+            Kind::UnknownDocument,
+            format!("collection {collection} has no document {id:?}"),
+        );
         // A missing document may be one whose event is parked.
         return Err(match found.parked {
             Some(position) => problem.with("parked", position.0),
@@ -76,20 +99,33 @@ async fn query(
 
 fn list(documents: &Documents) -> Response {
     let write = |out: &mut String, (_, document): &(String, Json)| out.push_str(document.as_str());
-    marked(answer(json::list(&documents.items, documents.next.as_deref(), write)), documents.parked)
+    marked(
+        answer(json::list(
+            &documents.items,
+            documents.next.as_deref(),
+            write,
+        )),
+        documents.parked,
+    )
 }
 
 fn marked(mut response: Response, parked: Option<Position>) -> Response {
     if let Some(position) = parked {
-        response.headers_mut().insert(PARKED, HeaderValue::from(position.0));
+        response
+            .headers_mut()
+            .insert(PARKED, HeaderValue::from(position.0));
     }
     response
 }
 
 fn filter(text: &str) -> Result<Filter, Problem> {
-    let limits = JsonLimits { bytes: MAX_FILTER, ..JsonLimits::bytes(MAX_FILTER) };
+    let limits = JsonLimits {
+        bytes: MAX_FILTER,
+        ..JsonLimits::bytes(MAX_FILTER)
+    };
     let json = Json::parse(text.as_bytes(), limits);
-    let json = json.map_err(|error| Problem::new(Kind::InvalidFilter, format!("the filter is {error}")))?;
+    let json =
+        json.map_err(|error| Problem::new(Kind::InvalidFilter, format!("the filter is {error}")))?;
     Ok(Filter::parse(&json.to_value())?)
 }
 
@@ -98,21 +134,30 @@ fn sort(text: &str) -> Result<Vec<SortKey>, Problem> {
     let invalid = |detail: String| Problem::new(Kind::InvalidSort, detail);
     let mut keys: Vec<SortKey> = Vec::new();
     for part in text.split(',') {
-        let (path, descending) = part.strip_prefix('-').map_or((part, false), |path| (path, true));
-        let path = FieldPath::parse(path).map_err(|error| invalid(error.to_string()))?.to_string();
+        let (path, descending) = part
+            .strip_prefix('-')
+            .map_or((part, false), |path| (path, true));
+        let path = FieldPath::parse(path)
+            .map_err(|error| invalid(error.to_string()))?
+            .to_string();
         if keys.iter().any(|key| key.path == path) {
             return Err(invalid(format!("the sort names {path} twice")));
         }
         keys.push(SortKey { path, descending });
     }
     if keys.len() > MAX_SORT_KEYS {
-        return Err(invalid(format!("the sort has {} fields; the most is {MAX_SORT_KEYS}", keys.len())));
+        return Err(invalid(format!(
+            "the sort has {} fields; the most is {MAX_SORT_KEYS}",
+            keys.len()
+        )));
     }
     Ok(keys)
 }
 
 fn collections(catalog: &Catalog) -> impl Iterator<Item = &Collection> {
-    let projections = catalog.plugins().filter_map(|plugin| plugin.descriptor.projection.as_ref());
+    let projections = catalog
+        .plugins()
+        .filter_map(|plugin| plugin.descriptor.projection.as_ref());
     projections.flat_map(|projection| projection.collections.iter())
 }
 
@@ -124,15 +169,29 @@ fn describe_collections(catalog: &Catalog, components: &mut Components) -> Vec<(
     let described = collections(catalog).map(|collection| {
         let name = &collection.name;
         let schema = schema_of(collection, components);
-        let operation = Operation::new(format!("collection.{name}"), "collections", format!("{name}: find documents"))
-            .query_json("filter", "What documents must match, such as {\"field\": {\"gte\": 3}}")
-            .query("sort", json!({ "type": "string" }), "field,-field: the second one descending")
-            .page()
-            .wait()
-            .gives_list(&schema, "Documents")
-            .refuses(&[Kind::InvalidFilter, Kind::InvalidSort])
-            .refuses(READING);
-        (format!("/v1/collections/{name}"), item([("get", operation)]))
+        let operation = Operation::new(
+            format!("collection.{name}"),
+            "collections",
+            format!("{name}: find documents"),
+        )
+        .query_json(
+            "filter",
+            "What documents must match, such as {\"field\": {\"gte\": 3}}",
+        )
+        .query(
+            "sort",
+            json!({ "type": "string" }),
+            "field,-field: the second one descending",
+        )
+        .page()
+        .wait()
+        .gives_list(&schema, "Documents")
+        .refuses(&[Kind::InvalidFilter, Kind::InvalidSort])
+        .refuses(READING);
+        (
+            format!("/v1/collections/{name}"),
+            item([("get", operation)]),
+        )
     });
     described.collect()
 }
@@ -141,33 +200,55 @@ fn describe_documents(catalog: &Catalog, components: &mut Components) -> Vec<(St
     let described = collections(catalog).map(|collection| {
         let name = &collection.name;
         let schema = schema_of(collection, components);
-        let operation = Operation::new(format!("document.{name}"), "collections", format!("{name}: one document"))
-            .path("id", "The document's id")
-            .wait()
-            .gives_as("application/json", schema, "The document")
-            .refuses(&[Kind::UnknownDocument])
-            .refuses(READING);
-        (format!("/v1/collections/{name}/{{id}}"), item([("get", operation)]))
+        let operation = Operation::new(
+            format!("document.{name}"),
+            "collections",
+            format!("{name}: one document"),
+        )
+        .path("id", "The document's id")
+        .wait()
+        .gives_as("application/json", schema, "The document")
+        .refuses(&[Kind::UnknownDocument])
+        .refuses(READING);
+        (
+            format!("/v1/collections/{name}/{{id}}"),
+            item([("get", operation)]),
+        )
     });
     described.collect()
 }
 
 fn describe_queries(catalog: &Catalog, components: &mut Components) -> Vec<(String, Value)> {
-    let projections = catalog.plugins().filter_map(|plugin| plugin.descriptor.projection.as_ref());
+    let projections = catalog
+        .plugins()
+        .filter_map(|plugin| plugin.descriptor.projection.as_ref());
     let queries = projections.flat_map(|projection| {
-        let of = |query: &QueryType| projection.collections.iter().find(|it| it.name == query.collection).cloned();
-        projection.queries.iter().filter_map(move |query| Some((query, of(query)?)))
+        let of = |query: &QueryType| {
+            projection
+                .collections
+                .iter()
+                .find(|it| it.name == query.collection)
+                .cloned()
+        };
+        projection
+            .queries
+            .iter()
+            .filter_map(move |query| Some((query, of(query)?)))
     });
     let described = queries.map(|(query, collection)| {
         let schema = schema_of(&collection, components);
-        (format!("/v1/queries/{}", query.name), item([("get", query_operation(query, &schema))]))
+        (
+            format!("/v1/queries/{}", query.name),
+            item([("get", query_operation(query, &schema))]),
+        )
     });
     described.collect()
 }
 
 fn query_operation(query: &QueryType, schema: &Value) -> Operation {
     let name = &query.name;
-    let mut operation = Operation::new(format!("query.{name}"), "queries", name.as_str()).about(&query.description);
+    let mut operation =
+        Operation::new(format!("query.{name}"), "queries", name.as_str()).about(&query.description);
     for parameter in &query.parameters {
         let kind = match parameter.kind {
             ParameterKind::Text => "string",
@@ -175,12 +256,21 @@ fn query_operation(query: &QueryType, schema: &Value) -> Operation {
             ParameterKind::Number => "number",
             ParameterKind::Boolean => "boolean",
         };
-        operation = operation.query(&parameter.name, json!({ "type": kind }), &parameter.description);
+        operation = operation.query(
+            &parameter.name,
+            json!({ "type": kind }),
+            &parameter.description,
+        );
         if parameter.required {
             operation = operation.required();
         }
     }
-    operation.page().wait().gives_list(schema, "Documents; none when nothing matches").refuses(&[Kind::Rejected]).refuses(READING)
+    operation
+        .page()
+        .wait()
+        .gives_list(schema, "Documents; none when nothing matches")
+        .refuses(&[Kind::Rejected])
+        .refuses(READING)
 }
 
 /// What can go wrong whenever documents are read.
@@ -203,9 +293,22 @@ mod tests {
     #[test]
     fn a_sort_is_a_list_of_paths_with_directions() {
         let keys = sort("likes,-posted.at").unwrap();
-        let pairs: Vec<_> = keys.iter().map(|key| (key.path.as_str(), key.descending)).collect();
+        let pairs: Vec<_> = keys
+            .iter()
+            .map(|key| (key.path.as_str(), key.descending))
+            .collect();
         assert_eq!(pairs, [("likes", false), ("posted.at", true)]);
-        for bad in ["", "-", "a,", "a,-a", "--a", "a b", "$a", "_foldhost", "a,b,c,d,e,f,g,h,i"] {
+        for bad in [
+            "",
+            "-",
+            "a,",
+            "a,-a",
+            "--a",
+            "a b",
+            "$a",
+            "_foldhost",
+            "a,b,c,d,e,f,g,h,i",
+        ] {
             assert!(sort(bad).is_err(), "{bad}");
         }
     }

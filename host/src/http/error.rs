@@ -91,26 +91,42 @@ impl Kind {
             Self::UnknownQuery => (S::NOT_FOUND, "unknown-query", "Unknown query"),
             Self::UnknownProjection => (S::NOT_FOUND, "unknown-projection", "Unknown projection"),
             Self::UnknownPlugin => (S::NOT_FOUND, "unknown-plugin", "Unknown plugin version"),
-            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::MethodNotAllowed => (
+                S::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
             Self::Conflict => (S::CONFLICT, "conflict", "Conflict"),
             Self::NamesTaken => (S::CONFLICT, "names-taken", "Name taken"),
             Self::CursorGone => (S::GONE, "cursor-gone", "Cursor gone"),
             Self::BeyondHead => (S::GONE, "beyond-head", "Beyond the head"),
-            Self::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition-failed", "Precondition failed"),
+            Self::PreconditionFailed => (
+                S::PRECONDITION_FAILED,
+                "precondition-failed",
+                "Precondition failed",
+            ),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
-            Self::UnsupportedMediaType => {
-                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
-            }
+            Self::UnsupportedMediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "Unsupported media type",
+            ),
             Self::Rejected => (S::UNPROCESSABLE_ENTITY, "rejected", "Rejected"),
-            Self::IdempotencyKeyReused => {
-                (S::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused")
-            }
+            Self::IdempotencyKeyReused => (
+                S::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "Idempotency key reused",
+            ),
             Self::PluginRefused => (S::UNPROCESSABLE_ENTITY, "plugin-refused", "Plugin refused"),
             Self::PluginFailed => (S::INTERNAL_SERVER_ERROR, "plugin-failed", "Plugin failed"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
-            Self::TooManySubscribers => (S::SERVICE_UNAVAILABLE, "too-many-subscribers", "Too many subscribers"),
+            Self::TooManySubscribers => (
+                S::SERVICE_UNAVAILABLE,
+                "too-many-subscribers",
+                "Too many subscribers",
+            ),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Unavailable"),
             Self::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::PluginTooSlow => (S::GATEWAY_TIMEOUT, "plugin-too-slow", "Plugin too slow"),
@@ -147,7 +163,12 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, code: None, detail: detail.into(), member: None }
+        Self {
+            kind,
+            code: None,
+            detail: detail.into(),
+            member: None,
+        }
     }
 
     /// Adds a member for programs.
@@ -168,7 +189,10 @@ impl Problem {
         members.insert("title".to_owned(), title.into());
         members.insert("status".to_owned(), status.as_u16().into());
         members.insert("detail".to_owned(), shortened(&self.detail).into());
-        members.insert("code".to_owned(), self.code.as_deref().unwrap_or(code).into());
+        members.insert(
+            "code".to_owned(),
+            self.code.as_deref().unwrap_or(code).into(),
+        );
         if let Some((name, value)) = &self.member {
             members.insert((*name).to_owned(), value.clone());
         }
@@ -182,7 +206,10 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(self.to_json().to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -193,13 +220,23 @@ impl IntoResponse for Problem {
 /// Answers a request whose handling panicked; the message goes to the log.
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let message = panic.downcast_ref::<&str>().copied();
-    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let message = message
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
     tracing::error!(message, "a request's handling panicked");
-    Problem::new(Kind::Internal, "the host could not handle this request; its log says why").into_response()
+    Problem::new(
+        Kind::Internal,
+        "the host could not handle this request; its log says why",
+    )
+    .into_response()
 }
 
 fn shortened(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL + 1).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_DETAIL + 1)
+        .collect();
     match line.char_indices().nth(MAX_DETAIL) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -213,14 +250,23 @@ mod tests {
     #[test]
     fn a_detail_is_one_line_of_bounded_length() {
         assert_eq!(shortened("a\nb\0c"), "a b c");
-        assert_eq!(shortened(&"ä".repeat(MAX_DETAIL)).chars().count(), MAX_DETAIL);
-        assert_eq!(shortened(&"ä".repeat(MAX_DETAIL + 1)).chars().count(), MAX_DETAIL + 1);
+        assert_eq!(
+            shortened(&"ä".repeat(MAX_DETAIL)).chars().count(),
+            MAX_DETAIL
+        );
+        assert_eq!(
+            shortened(&"ä".repeat(MAX_DETAIL + 1)).chars().count(),
+            MAX_DETAIL + 1
+        );
     }
 
     #[test]
     fn a_panic_leaves_as_a_problem_without_its_message() {
         let problem = Problem::new(Kind::Internal, "see the log").to_json();
         assert_eq!(problem["type"], "/problems/internal");
-        assert_eq!(panicked(Box::new("secret")).status(), Kind::Internal.status());
+        assert_eq!(
+            panicked(Box::new("secret")).status(),
+            Kind::Internal.status()
+        );
     }
 }

@@ -29,7 +29,11 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(super) fn routes() -> Routes {
-    Routes::default().route("/v1/events", get(subscribe), Described::Fixed(|| item([("get", describe())])))
+    Routes::default().route(
+        "/v1/events",
+        get(subscribe),
+        Described::Fixed(|| item([("get", describe())])),
+    )
 }
 
 async fn subscribe(
@@ -38,19 +42,27 @@ async fn subscribe(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = params.number("after")?;
-    let wanted = Wanted { aggregates: aggregates(&mut params)?, types: types(&mut params)? };
+    let wanted = Wanted {
+        aggregates: aggregates(&mut params)?,
+        types: types(&mut params)?,
+    };
     params.finish()?;
     // The URL stays the same when an EventSource comes back; where it was is in the header.
     let after = Position(last_event_id(&headers)?.or(after).unwrap_or(0));
     let head = *api.host.store().head().borrow();
     if after > head {
-        let detail = format!("position {after} is beyond the head {head}: history was rewritten, or this is another store");
+        let detail = format!(
+            "position {after} is beyond the head {head}: history was rewritten, or this is another store"
+        );
         return Err(Problem::new(Kind::BeyondHead, detail).with("head", head.0));
     }
     let place = Arc::clone(&api.subscribers).try_acquire_owned();
     let place = place.map_err(|_| {
         let most = api.host.config().max_subscribers;
-        Problem::new(Kind::TooManySubscribers, format!("{most} event streams are open, which is the most"))
+        Problem::new(
+            Kind::TooManySubscribers,
+            format!("{most} event streams are open, which is the most"),
+        )
     })?;
     let subscription = Subscription::new(&api, after, wanted, place);
     let mut response = Response::new(Body::from_stream(subscription.into_stream()));
@@ -63,12 +75,21 @@ async fn subscribe(
 
 /// An empty one is what an `EventSource` has before its first event.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(text) = request::one_header(headers, &LAST_EVENT_ID)?.filter(|text| !text.is_empty()) else {
+    let Some(text) = request::one_header(headers, &LAST_EVENT_ID)?.filter(|text| !text.is_empty())
+    else {
         return Ok(None);
     };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let position = text.parse().ok().filter(|position| digits && *position <= i64::MAX.unsigned_abs());
-    let invalid = || Problem::new(Kind::InvalidHeader, format!("header last-event-id is no position: {text:?}"));
+    let position = text
+        .parse()
+        .ok()
+        .filter(|position| digits && *position <= i64::MAX.unsigned_abs());
+    let invalid = || {
+        Problem::new(
+            Kind::InvalidHeader,
+            format!("header last-event-id is no position: {text:?}"),
+        )
+    };
     position.map(Some).ok_or_else(invalid)
 }
 
@@ -85,20 +106,29 @@ fn types(params: &mut Params) -> Result<Vec<String>, Problem> {
     let names = separated(params.take_all("type"));
     let is_type = |name: &str| {
         let bare = name.split_once('.').map_or(name, |(_, bare)| bare);
-        !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        !bare.is_empty()
+            && bare
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     match names.iter().find(|name| !is_type(name)) {
         None => Ok(names),
         Some(name) => {
             let name: String = name.chars().take(60).collect();
-            let detail = format!("parameter \"type\" is no event type: {name:?}; it is Type or aggregate.Type");
+            let detail = format!(
+                "parameter \"type\" is no event type: {name:?}; it is Type or aggregate.Type"
+            );
             Err(Problem::new(Kind::InvalidParameter, detail))
         }
     }
 }
 
 fn separated(values: Vec<String>) -> Vec<String> {
-    values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect()
+    values
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn describe() -> Operation {

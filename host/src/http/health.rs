@@ -13,8 +13,16 @@ use super::{Api, Routes};
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .route("/healthz", get(healthz), Described::Fixed(|| item([("get", describe_health())])))
-        .route("/readyz", get(readyz), Described::Fixed(|| item([("get", describe_readiness())])))
+        .route(
+            "/healthz",
+            get(healthz),
+            Described::Fixed(|| item([("get", describe_health())])),
+        )
+        .route(
+            "/readyz",
+            get(readyz),
+            Described::Fixed(|| item([("get", describe_readiness())])),
+        )
 }
 
 /// Answers at all: the process lives.
@@ -27,7 +35,8 @@ async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     if readiness.ready {
         return Ok(Json(json!({ "status": "ready" })));
     }
-    Err(Problem::new(Kind::NotReady, readiness.reasons.join("; ")).with("reasons", readiness.reasons))
+    Err(Problem::new(Kind::NotReady, readiness.reasons.join("; "))
+        .with("reasons", readiness.reasons))
 }
 
 fn describe_health() -> Operation {

@@ -125,7 +125,9 @@ pub(super) fn event(out: &mut String, event: &RecordedEvent) {
 /// Answers with JSON text.
 pub(super) fn answer(text: String) -> Response {
     let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -155,7 +157,14 @@ mod tests {
 
     #[test]
     fn a_string_survives_a_parser() {
-        for text in ["", "plain", "a\"b\\c\nd\u{1}e", "ünïcödé \u{2028}😀", "\"", "\\"] {
+        for text in [
+            "",
+            "plain",
+            "a\"b\\c\nd\u{1}e",
+            "ünïcödé \u{2028}😀",
+            "\"",
+            "\\",
+        ] {
             let mut out = String::new();
             string(&mut out, text);
             assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
@@ -166,6 +175,9 @@ mod tests {
     fn a_list_has_items_and_next() {
         let number = |out: &mut String, number: i32| out.push_str(&number.to_string());
         assert_eq!(list([1, 2], None, number), r#"{"items":[1,2],"next":null}"#);
-        assert_eq!(list([], Some("x\""), number), r#"{"items":[],"next":"x\""}"#);
+        assert_eq!(
+            list([], Some("x\""), number),
+            r#"{"items":[],"next":"x\""}"#
+        );
     }
 }

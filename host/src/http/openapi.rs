@@ -56,7 +56,11 @@ impl Cache {
 }
 
 pub(super) fn routes() -> Routes {
-    Routes::default().route("/openapi.json", get(show), Described::Fixed(|| item([("get", describe())])))
+    Routes::default().route(
+        "/openapi.json",
+        get(show),
+        Described::Fixed(|| item([("get", describe())])),
+    )
 }
 
 async fn show(State(api): State<Arc<Api>>, params: Params) -> Result<Response, Problem> {
@@ -67,7 +71,11 @@ async fn show(State(api): State<Arc<Api>>, params: Params) -> Result<Response, P
 
 fn describe() -> Operation {
     Operation::new("openapi", "health", "This document")
-        .gives_as("application/json", json!({ "type": "object" }), "OpenAPI 3.1")
+        .gives_as(
+            "application/json",
+            json!({ "type": "object" }),
+            "OpenAPI 3.1",
+        )
         .refuses(&[Kind::UnknownParameter])
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post, put};
-use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,20 +22,37 @@ const MAX_ACTIVATION: usize = 4 * 1024;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .route("/v1/plugins", get(list), Described::Fixed(|| item([("get", describe_list())])))
-        .route("/v1/plugins/{name}", put(install), Described::Fixed(|| item([("put", describe_install())])))
-        .route("/v1/plugins/{name}/activate", post(activate), Described::Fixed(|| item([("post", describe_activate())])))
+        .route(
+            "/v1/plugins",
+            get(list),
+            Described::Fixed(|| item([("get", describe_list())])),
+        )
+        .route(
+            "/v1/plugins/{name}",
+            put(install),
+            Described::Fixed(|| item([("put", describe_install())])),
+        )
+        .route(
+            "/v1/plugins/{name}/activate",
+            post(activate),
+            Described::Fixed(|| item([("post", describe_activate())])),
+        )
 }
 
 async fn list(State(api): State<Arc<Api>>, params: Params) -> Result<Json<Value>, Problem> {
     params.finish()?;
     let catalog = api.host.catalog();
-    let items: Vec<_> = catalog.plugins().map(|plugin| shape(plugin, true)).collect();
+    let items: Vec<_> = catalog
+        .plugins()
+        .map(|plugin| shape(plugin, true))
+        .collect();
     let refusals = catalog.refusals().map(|refusal| {
         json!({ "source": refusal.source, "reason": refusal.reason, "at": refusal.at.to_string() })
     });
     let refusals: Vec<_> = refusals.collect();
-    Ok(Json(json!({ "items": items, "next": null, "refusals": refusals })))
+    Ok(Json(
+        json!({ "items": items, "next": null, "refusals": refusals }),
+    ))
 }
 
 async fn install(
@@ -47,13 +64,20 @@ async fn install(
 ) -> Result<Json<Value>, Problem> {
     params.finish()?;
     request::media_type(&headers, &["application/wasm", "application/octet-stream"])?;
-    let busy = |_| Problem::new(Kind::Overloaded, "other components are being uploaded; try again");
+    let busy = |_| {
+        Problem::new(
+            Kind::Overloaded,
+            "other components are being uploaded; try again",
+        )
+    };
     let _upload = api.uploads.try_acquire().map_err(busy)?;
     let bytes = request::read_body(&headers, body, MAX_COMPONENT_BYTES).await?;
     let plugin = api.host.install(&name, bytes.into()).await?;
     let is = &plugin.descriptor.name;
     if *is != name {
-        let detail = format!("the component is plugin {is}, not {name:?}; it is kept as {is}, nothing is activated");
+        let detail = format!(
+            "the component is plugin {is}, not {name:?}; it is kept as {is}, nothing is activated"
+        );
         return Err(Problem::new(Kind::PluginRefused, detail));
     }
     let active = is_active(&api, &plugin);
@@ -77,24 +101,39 @@ async fn activate(
     request::is_json(&headers)?;
     let bytes = request::read_body(&headers, body, MAX_ACTIVATION).await?;
     let activation = serde_json::from_slice::<Activation>(&bytes);
-    let malformed = |error| Problem::new(Kind::MalformedBody, format!("the body is not {{\"digest\": \"…\"}}: {error}"));
+    let malformed = |error| {
+        Problem::new(
+            Kind::MalformedBody,
+            format!("the body is not {{\"digest\": \"…\"}}: {error}"),
+        )
+    };
     let digest = Digest::parse(&activation.map_err(malformed)?.digest)?;
     let stored = api.host.store().find_plugin(digest).await?;
     if stored.is_none_or(|stored| stored.name != name) {
-        return Err(Problem::new(Kind::UnknownPlugin, format!("plugin {name:?} has no installed version {digest}")));
+        return Err(Problem::new(
+            Kind::UnknownPlugin,
+            format!("plugin {name:?} has no installed version {digest}"),
+        ));
     }
     let plugin = api.host.activate(digest).await?;
     Ok(Json(shape(&plugin, true)))
 }
 
 fn is_active(api: &Api, plugin: &Plugin) -> bool {
-    api.host.catalog().plugin(&plugin.descriptor.name).is_some_and(|active| active.digest == plugin.digest)
+    api.host
+        .catalog()
+        .plugin(&plugin.descriptor.name)
+        .is_some_and(|active| active.digest == plugin.digest)
 }
 
 fn shape(plugin: &Plugin, active: bool) -> Value {
     let descriptor = &plugin.descriptor;
     let aggregate = descriptor.aggregate.as_ref().map(|aggregate| {
-        let commands: Vec<_> = aggregate.commands.iter().map(|command| &*command.name).collect();
+        let commands: Vec<_> = aggregate
+            .commands
+            .iter()
+            .map(|command| &*command.name)
+            .collect();
         let events: Vec<_> = aggregate.events.iter().map(|event| &*event.name).collect();
         json!({ "name": aggregate.name.as_str(), "commands": commands, "events": events })
     });
@@ -117,24 +156,38 @@ fn shape(plugin: &Plugin, active: bool) -> Value {
 }
 
 fn describe_list() -> Operation {
-    Operation::new("plugins", "plugins", "The active plugins, and what was refused lately")
-        .gives("PluginList", "All of them")
-        .refuses(&[Kind::UnknownParameter])
+    Operation::new(
+        "plugins",
+        "plugins",
+        "The active plugins, and what was refused lately",
+    )
+    .gives("PluginList", "All of them")
+    .refuses(&[Kind::UnknownParameter])
 }
 
 fn describe_install() -> Operation {
-    Operation::new("install", "plugins", "Install a plugin version, without activating it")
-        .path("name", "The plugin's name, which the component must bear")
-        .body("application/wasm", json!({ "type": "string", "contentMediaType": "application/wasm" }))
-        .gives("Plugin", "Checked and kept. Installing the same bytes again changes nothing")
-        .refuses(&[
-            Kind::NamesTaken,
-            Kind::TooLarge,
-            Kind::UnsupportedMediaType,
-            Kind::PluginRefused,
-            Kind::Overloaded,
-            Kind::Unavailable,
-        ])
+    Operation::new(
+        "install",
+        "plugins",
+        "Install a plugin version, without activating it",
+    )
+    .path("name", "The plugin's name, which the component must bear")
+    .body(
+        "application/wasm",
+        json!({ "type": "string", "contentMediaType": "application/wasm" }),
+    )
+    .gives(
+        "Plugin",
+        "Checked and kept. Installing the same bytes again changes nothing",
+    )
+    .refuses(&[
+        Kind::NamesTaken,
+        Kind::TooLarge,
+        Kind::UnsupportedMediaType,
+        Kind::PluginRefused,
+        Kind::Overloaded,
+        Kind::Unavailable,
+    ])
 }
 
 fn describe_activate() -> Operation {

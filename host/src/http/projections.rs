@@ -18,8 +18,16 @@ use crate::projection::{ProjectionStatus, RebuildStatus, RunState};
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .route("/v1/projections", get(list), Described::Fixed(|| item([("get", describe_list())])))
-        .route("/v1/projections/{name}/parked", get(parked), Described::Fixed(|| item([("get", describe_parked())])))
+        .route(
+            "/v1/projections",
+            get(list),
+            Described::Fixed(|| item([("get", describe_list())])),
+        )
+        .route(
+            "/v1/projections/{name}/parked",
+            get(parked),
+            Described::Fixed(|| item([("get", describe_parked())])),
+        )
 }
 
 async fn list(State(api): State<Arc<Api>>, params: Params) -> Result<Json<Value>, Problem> {
@@ -40,7 +48,10 @@ async fn parked(
     let mut events = api.host.parked(&name, Position(after), limit + 1).await?;
     let more = events.len() > limit;
     events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|last| write_cursor(&cursors, last.position.0));
+    let next = events
+        .last()
+        .filter(|_| more)
+        .map(|last| write_cursor(&cursors, last.position.0));
     let text = shape::list(&events, next.as_deref(), |out, event| {
         Object::write(out, |object| {
             object.number("position", event.position.0);
@@ -108,16 +119,24 @@ fn describe_list() -> Operation {
 }
 
 fn describe_parked() -> Operation {
-    Operation::new("parked", "projections", "Events that a projection has set aside")
-        .path("name", "The projection")
-        .query("after", json!({ "type": "integer", "minimum": 0 }), "Only events behind this position")
-        .page()
-        .gives("ParkedList", "Parked events in order of position")
-        .refuses(&[
-            Kind::InvalidParameter,
-            Kind::UnknownParameter,
-            Kind::InvalidCursor,
-            Kind::UnknownProjection,
-            Kind::Unavailable,
-        ])
+    Operation::new(
+        "parked",
+        "projections",
+        "Events that a projection has set aside",
+    )
+    .path("name", "The projection")
+    .query(
+        "after",
+        json!({ "type": "integer", "minimum": 0 }),
+        "Only events behind this position",
+    )
+    .page()
+    .gives("ParkedList", "Parked events in order of position")
+    .refuses(&[
+        Kind::InvalidParameter,
+        Kind::UnknownParameter,
+        Kind::InvalidCursor,
+        Kind::UnknownProjection,
+        Kind::Unavailable,
+    ])
 }

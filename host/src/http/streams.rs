@@ -19,8 +19,16 @@ use crate::message::{AggregateName, StreamId, Time, Version};
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .route("/v1/streams/{aggregate}/{id}", get(stream), Described::Fixed(|| item([("get", describe_stream())])))
-        .route("/v1/aggregates/{aggregate}/{id}", get(state), Described::Fixed(|| item([("get", describe_state())])))
+        .route(
+            "/v1/streams/{aggregate}/{id}",
+            get(stream),
+            Described::Fixed(|| item([("get", describe_stream())])),
+        )
+        .route(
+            "/v1/aggregates/{aggregate}/{id}",
+            get(state),
+            Described::Fixed(|| item([("get", describe_state())])),
+        )
 }
 
 async fn stream(
@@ -33,14 +41,25 @@ async fn stream(
     let (after, limit) = (params.after(&list)?, params.limit()?);
     params.finish()?;
     // One more tells whether there is a next page.
-    let mut events = api.host.store().read_stream(&stream, Version(after), limit + 1).await?;
+    let mut events = api
+        .host
+        .store()
+        .read_stream(&stream, Version(after), limit + 1)
+        .await?;
     if events.is_empty() && api.host.store().stream_head(&stream).await?.version == Version::NONE {
         return Err(unknown(&stream));
     }
     let more = events.len() > limit;
     events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|last| write_cursor(&list, last.version.0));
-    Ok(answer(json::list(&events, next.as_deref(), |out, event| json::event(out, event))))
+    let next = events
+        .last()
+        .filter(|_| more)
+        .map(|last| write_cursor(&list, last.version.0));
+    Ok(answer(json::list(
+        &events,
+        next.as_deref(),
+        |out, event| json::event(out, event),
+    )))
 }
 
 async fn state(
@@ -52,7 +71,9 @@ async fn state(
     let past = past(&mut params)?;
     params.finish()?;
     let seen = api.host.look(&stream, past).await?;
-    if seen.version == Version::NONE || matches!(past, Past::Version(wanted) if wanted != seen.version) {
+    if seen.version == Version::NONE
+        || matches!(past, Past::Version(wanted) if wanted != seen.version)
+    {
         return Err(not_there(&api, &stream, past).await?);
     }
     let mut out = String::with_capacity(512);
@@ -77,7 +98,9 @@ fn past(params: &mut Params) -> Result<Past, Problem> {
         (Some(version), None) => Ok(Past::Version(Version(version))),
         (None, Some(text)) => match Time::parse(&text) {
             Some(time) => Ok(Past::Time(time)),
-            None => invalid("parameter \"at\" is no RFC 3339 time, such as 2026-01-31T12:00:00Z (a + is written %2B)"),
+            None => invalid(
+                "parameter \"at\" is no RFC 3339 time, such as 2026-01-31T12:00:00Z (a + is written %2B)",
+            ),
         },
     }
 }
@@ -95,14 +118,21 @@ async fn not_there(api: &Api, stream: &StreamId, past: Past) -> Result<Problem, 
 }
 
 fn unknown(stream: &StreamId) -> Problem {
-    Problem::new(Kind::UnknownStream, format!("stream {stream} has no events"))
+    Problem::new(
+        Kind::UnknownStream,
+        format!("stream {stream} has no events"),
+    )
 }
 
 fn describe_stream() -> Operation {
     Operation::new("stream", "streams", "The events of one stream")
         .path("aggregate", "The aggregate's name")
         .path("id", "Which instance of the aggregate")
-        .query("after", json!({ "type": "integer", "minimum": 0 }), "Only events behind this version")
+        .query(
+            "after",
+            json!({ "type": "integer", "minimum": 0 }),
+            "Only events behind this version",
+        )
         .page()
         .gives("EventList", "Events, oldest first")
         .refuses(&[
@@ -116,21 +146,36 @@ fn describe_stream() -> Operation {
 }
 
 fn describe_state() -> Operation {
-    Operation::new("aggregate", "streams", "The state of one aggregate, now or in the past")
-        .path("aggregate", "The aggregate's name")
-        .path("id", "Which instance of it")
-        .query("version", json!({ "type": "integer", "minimum": 1 }), "As it was at this version")
-        .query("at", json!({ "type": "string", "format": "date-time" }), "As it was after the last event not after this time")
-        .gives("AggregateState", "The state as its plugin shows it. ETag bears its version")
-        .refuses(&[
-            Kind::InvalidId,
-            Kind::InvalidParameter,
-            Kind::UnknownParameter,
-            Kind::UnknownAggregate,
-            Kind::UnknownStream,
-            Kind::UnknownVersion,
-            Kind::PluginFailed,
-            Kind::Unavailable,
-            Kind::PluginTooSlow,
-        ])
+    Operation::new(
+        "aggregate",
+        "streams",
+        "The state of one aggregate, now or in the past",
+    )
+    .path("aggregate", "The aggregate's name")
+    .path("id", "Which instance of it")
+    .query(
+        "version",
+        json!({ "type": "integer", "minimum": 1 }),
+        "As it was at this version",
+    )
+    .query(
+        "at",
+        json!({ "type": "string", "format": "date-time" }),
+        "As it was after the last event not after this time",
+    )
+    .gives(
+        "AggregateState",
+        "The state as its plugin shows it. ETag bears its version",
+    )
+    .refuses(&[
+        Kind::InvalidId,
+        Kind::InvalidParameter,
+        Kind::UnknownParameter,
+        Kind::UnknownAggregate,
+        Kind::UnknownStream,
+        Kind::UnknownVersion,
+        Kind::PluginFailed,
+        Kind::Unavailable,
+        Kind::PluginTooSlow,
+    ])
 }

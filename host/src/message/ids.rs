@@ -121,7 +121,11 @@ impl StreamId {
     /// Parses the whole form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let Some((category, id)) = text.split_once('-') else {
-            return Err(InvalidId::new("stream id", text, "<aggregate>-<aggregate id>"));
+            return Err(InvalidId::new(
+                "stream id",
+                text,
+                "<aggregate>-<aggregate id>",
+            ));
         };
         Self::new(&AggregateName::parse(category)?, id)
     }
@@ -133,7 +137,9 @@ impl StreamId {
 
     /// Returns the part before the first dash: the aggregate's name.
     pub fn category(&self) -> &str {
-        self.0.split_once('-').map_or(&*self.0, |(category, _)| category)
+        self.0
+            .split_once('-')
+            .map_or(&*self.0, |(category, _)| category)
     }
 
     /// Returns the part behind the first dash.

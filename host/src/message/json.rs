@@ -59,11 +59,15 @@ impl Json {
     /// Parses bytes within limits and brings them to canonical form.
     pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Self, InvalidJson> {
         if bytes.len() > limits.bytes {
-            return Err(InvalidJson::TooLarge { bytes: bytes.len(), limit: limits.bytes });
+            return Err(InvalidJson::TooLarge {
+                bytes: bytes.len(),
+                limit: limits.bytes,
+            });
         }
         check_depth(bytes, limits.depth)?;
-        let value: Value =
-            serde_json::from_slice(bytes).map_err(|error| InvalidJson::Syntax { reason: error.to_string() })?;
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| InvalidJson::Syntax {
+            reason: error.to_string(),
+        })?;
         if holds_nul(bytes, &value) {
             return Err(InvalidJson::Nul);
         }
@@ -130,7 +134,9 @@ fn holds_nul(bytes: &[u8], value: &Value) -> bool {
         match value {
             Value::String(text) => text.contains('\0'),
             Value::Array(items) => items.iter().any(walk),
-            Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || walk(value)),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(key, value)| key.contains('\0') || walk(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
@@ -148,7 +154,10 @@ mod tests {
     #[test]
     fn keys_are_sorted_at_every_level() {
         let json = parse(r#" {"b": {"z": 1, "a": [ {"y":2,"x":3} ]}, "a": null} "#).unwrap();
-        assert_eq!(json.as_str(), r#"{"a":null,"b":{"a":[{"x":3,"y":2}],"z":1}}"#);
+        assert_eq!(
+            json.as_str(),
+            r#"{"a":null,"b":{"a":[{"x":3,"y":2}],"z":1}}"#
+        );
     }
 
     #[test]
@@ -169,6 +178,9 @@ mod tests {
     fn size_is_checked_on_both_sides_of_the_limit() {
         let text = format!("\"{}\"", "x".repeat(998));
         assert!(parse(&text).is_ok());
-        assert!(matches!(parse(&format!("{text} ")), Err(InvalidJson::TooLarge { bytes: 1_001, .. })));
+        assert!(matches!(
+            parse(&format!("{text} ")),
+            Err(InvalidJson::TooLarge { bytes: 1_001, .. })
+        ));
     }
 }

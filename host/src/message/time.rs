@@ -18,7 +18,9 @@ impl Time {
 
     /// Parses RFC 3339 text with any offset.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<Timestamp>().ok().map(|time| Self(time.as_microsecond()))
+        text.parse::<Timestamp>()
+            .ok()
+            .map(|time| Self(time.as_microsecond()))
     }
 
     /// Returns RFC 3339 text with microseconds.
@@ -27,7 +29,11 @@ impl Time {
     }
 
     fn timestamp(self) -> Timestamp {
-        Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })
+        Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        })
     }
 }
 

@@ -21,7 +21,9 @@ impl CodeCache {
         if let Err(error) = &made {
             tracing::warn!(%error, folder = %folder.display(), "no code cache: plugins are compiled at every start");
         }
-        Self { folder: made.is_ok().then(|| folder.to_owned()) }
+        Self {
+            folder: made.is_ok().then(|| folder.to_owned()),
+        }
     }
 
     /// Keeps nothing.
@@ -30,7 +32,12 @@ impl CodeCache {
     }
 
     /// Gives the compiled component, from the folder where it is, else by compiling it and keeping the result.
-    pub(super) fn load(&self, engine: &Engine, digest: Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
+    pub(super) fn load(
+        &self,
+        engine: &Engine,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> wasmtime::Result<Component> {
         let Some(path) = self.path(engine, digest) else {
             return Component::new(engine, bytes);
         };
@@ -47,7 +54,11 @@ impl CodeCache {
     fn path(&self, engine: &Engine, digest: Digest) -> Option<PathBuf> {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}", hasher.finish())))
+        Some(
+            self.folder
+                .as_ref()?
+                .join(format!("{digest}-{:016x}", hasher.finish())),
+        )
     }
 }
 
@@ -69,7 +80,10 @@ fn write(path: &Path, code: &[u8]) -> std::io::Result<()> {
     std::fs::rename(unfinished, path)
 }
 
-#[allow(unsafe_code, reason = "the only way to load precompiled code; it is our own, checked against its digest")]
+#[allow(
+    unsafe_code,
+    reason = "the only way to load precompiled code; it is our own, checked against its digest"
+)]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `code` came from `precompile_component` of an engine with the same compatibility hash: just now, or from a
     // folder that only the host's user writes, whole as its digest shows.

@@ -74,7 +74,11 @@ pub struct Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} ({:?})", self.descriptor.name, self.descriptor.version, self.digest)
+        write!(
+            f,
+            "{} {} ({:?})",
+            self.descriptor.name, self.descriptor.version, self.digest
+        )
     }
 }
 
@@ -96,17 +100,36 @@ impl Plugin {
                 Some(b"\0asm") => "it is a core module; build it for the target wasm32-wasip2",
                 _ => "it does not begin as one",
             };
-            return Err(NotAPlugin::NotAComponent { reason: reason.to_owned() });
+            return Err(NotAPlugin::NotAComponent {
+                reason: reason.to_owned(),
+            });
         }
         let digest = Digest::of(bytes);
-        let component = cache.load(&sandbox.engine, digest, bytes).map_err(|error| NotAPlugin::NotAComponent {
-            reason: format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
-        })?;
+        let component = cache
+            .load(&sandbox.engine, digest, bytes)
+            .map_err(|error| NotAPlugin::NotAComponent {
+                reason: format!("{error:#}")
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            })?;
         let exports = check_contract(sandbox, &component)?;
-        let wrong = |error: wasmtime::Error| NotAPlugin::WrongContract { reason: format!("{error:#}") };
-        let pre: InstancePre<GuestContext> = sandbox.linker.instantiate_pre(&component).map_err(wrong)?;
-        let aggregate = exports.aggregate.then(|| AggregatePluginPre::new(pre.clone())).transpose().map_err(wrong)?;
-        let projection = exports.projection.then(|| ProjectionPluginPre::new(pre)).transpose().map_err(wrong)?;
+        let wrong = |error: wasmtime::Error| NotAPlugin::WrongContract {
+            reason: format!("{error:#}"),
+        };
+        let pre: InstancePre<GuestContext> =
+            sandbox.linker.instantiate_pre(&component).map_err(wrong)?;
+        let aggregate = exports
+            .aggregate
+            .then(|| AggregatePluginPre::new(pre.clone()))
+            .transpose()
+            .map_err(wrong)?;
+        let projection = exports
+            .projection
+            .then(|| ProjectionPluginPre::new(pre))
+            .transpose()
+            .map_err(wrong)?;
         let mut loaded = Self {
             digest,
             descriptor: Descriptor {
@@ -123,7 +146,10 @@ impl Plugin {
             projection,
         };
         loaded.descriptor = describe(&loaded)?;
-        loaded.descriptor.check().map_err(|reason| NotAPlugin::BadDescription { reason })?;
+        loaded
+            .descriptor
+            .check()
+            .map_err(|reason| NotAPlugin::BadDescription { reason })?;
         loaded.name = loaded.descriptor.name.as_str().into();
         loaded.limits = limits(&loaded.descriptor.name);
         Ok(loaded)
@@ -143,10 +169,15 @@ struct Exports {
 fn check_contract(sandbox: &Sandbox, component: &Component) -> Result<Exports, NotAPlugin> {
     let wrong = |reason: String| Err(NotAPlugin::WrongContract { reason });
     let kind = component.component_type();
-    let mut exports = Exports { aggregate: false, projection: false };
+    let mut exports = Exports {
+        aggregate: false,
+        projection: false,
+    };
     let mut described = false;
     for (name, item) in kind.exports(&sandbox.engine) {
-        let Some(rest) = name.strip_prefix(PACKAGE) else { continue };
+        let Some(rest) = name.strip_prefix(PACKAGE) else {
+            continue;
+        };
         let (interface, version) = rest.split_once('@').unwrap_or((rest, "none"));
         if version != CONTRACT {
             return wrong(format!("it exports {interface} of version {version}"));
@@ -175,7 +206,9 @@ fn describe(plugin: &Plugin) -> Result<Descriptor, NotAPlugin> {
     let sight = || (Time::default(), Seed::default());
     let mut descriptor = None;
     if let Some(pre) = &plugin.aggregate {
-        let world = cell.call("instantiate", DESCRIBE, sight(), |store| pre.instantiate(store))?;
+        let world = cell.call("instantiate", DESCRIBE, sight(), |store| {
+            pre.instantiate(store)
+        })?;
         let about = cell.call("describe", DESCRIBE, sight(), |store| {
             world.foldhost_plugin_plugin().call_describe(store)
         })?;
@@ -184,19 +217,23 @@ fn describe(plugin: &Plugin) -> Result<Descriptor, NotAPlugin> {
         })?;
         descriptor = Some(about_plugin(about));
         if let Some(descriptor) = &mut descriptor {
-            let sound = translate::aggregate(aggregate).map_err(|reason| NotAPlugin::BadDescription { reason })?;
+            let sound = translate::aggregate(aggregate)
+                .map_err(|reason| NotAPlugin::BadDescription { reason })?;
             descriptor.aggregate = Some(sound);
         }
     }
     if let Some(pre) = &plugin.projection {
-        let world = cell.call("instantiate", DESCRIBE, sight(), |store| pre.instantiate(store))?;
+        let world = cell.call("instantiate", DESCRIBE, sight(), |store| {
+            pre.instantiate(store)
+        })?;
         let about = cell.call("describe", DESCRIBE, sight(), |store| {
             world.foldhost_plugin_plugin().call_describe(store)
         })?;
         let projection = cell.call("describe", DESCRIBE, sight(), |store| {
             world.foldhost_plugin_projection().call_describe(store)
         })?;
-        let sound = translate::projection(projection).map_err(|reason| NotAPlugin::BadDescription { reason })?;
+        let sound = translate::projection(projection)
+            .map_err(|reason| NotAPlugin::BadDescription { reason })?;
         let descriptor = descriptor.get_or_insert_with(|| {
             about_plugin(plugin::PluginDescriptor {
                 name: about.name,
@@ -206,7 +243,9 @@ fn describe(plugin: &Plugin) -> Result<Descriptor, NotAPlugin> {
         });
         descriptor.projection = Some(sound);
     }
-    descriptor.ok_or_else(|| NotAPlugin::WrongContract { reason: "it exports nothing that runs".to_owned() })
+    descriptor.ok_or_else(|| NotAPlugin::WrongContract {
+        reason: "it exports nothing that runs".to_owned(),
+    })
 }
 
 fn about_plugin(about: plugin::PluginDescriptor) -> Descriptor {

@@ -177,8 +177,14 @@ fn check_aggregate(aggregate: &AggregateDescriptor) -> Result<(), String> {
     if aggregate.commands.is_empty() {
         return Err(format!("aggregate {} declares no command", aggregate.name));
     }
-    check_distinct("command", aggregate.commands.iter().map(|command| &*command.name))?;
-    check_distinct("event type", aggregate.events.iter().map(|event| &*event.name))?;
+    check_distinct(
+        "command",
+        aggregate.commands.iter().map(|command| &*command.name),
+    )?;
+    check_distinct(
+        "event type",
+        aggregate.events.iter().map(|event| &*event.name),
+    )?;
     for command in &aggregate.commands {
         check_name("a command's name", &command.name)?;
         check_schema("command", &command.name, &command.schema)?;
@@ -187,7 +193,10 @@ fn check_aggregate(aggregate: &AggregateDescriptor) -> Result<(), String> {
         check_type_name(&event.name)?;
         check_schema("event", &event.name, &event.schema)?;
         if event.schema_version == 0 || !event.reads.contains(&event.schema_version) {
-            return Err(format!("event {} does not read the schema version {} it writes", event.name, event.schema_version));
+            return Err(format!(
+                "event {} does not read the schema version {} it writes",
+                event.name, event.schema_version
+            ));
         }
     }
     Ok(())
@@ -196,43 +205,97 @@ fn check_aggregate(aggregate: &AggregateDescriptor) -> Result<(), String> {
 fn check_projection(projection: &ProjectionDescriptor) -> Result<(), String> {
     check_name("the projection's name", &projection.name)?;
     if projection.collections.is_empty() {
-        return Err(format!("projection {} declares no collection", projection.name));
+        return Err(format!(
+            "projection {} declares no collection",
+            projection.name
+        ));
     }
-    check_distinct("event type", projection.events.iter().map(|event| event.full_type.as_str()))?;
-    check_distinct("collection", projection.collections.iter().map(|collection| collection.name.as_str()))?;
-    check_distinct("query", projection.queries.iter().map(|query| query.name.as_str()))?;
+    check_distinct(
+        "event type",
+        projection
+            .events
+            .iter()
+            .map(|event| event.full_type.as_str()),
+    )?;
+    check_distinct(
+        "collection",
+        projection
+            .collections
+            .iter()
+            .map(|collection| collection.name.as_str()),
+    )?;
+    check_distinct(
+        "query",
+        projection.queries.iter().map(|query| query.name.as_str()),
+    )?;
     for event in &projection.events {
         let parts = event.full_type.split_once('.');
-        let (aggregate, name) = parts.ok_or_else(|| format!("event type {:?} is not aggregate.Type", event.full_type))?;
+        let (aggregate, name) = parts
+            .ok_or_else(|| format!("event type {:?} is not aggregate.Type", event.full_type))?;
         AggregateName::parse(aggregate).map_err(|error| error.to_string())?;
         check_type_name(name)?;
         if event.reads.is_empty() {
-            return Err(format!("event type {} is wanted in no schema version", event.full_type));
+            return Err(format!(
+                "event type {} is wanted in no schema version",
+                event.full_type
+            ));
         }
     }
-    projection.collections.iter().try_for_each(check_collection)?;
-    projection.queries.iter().try_for_each(|query| check_query(projection, query))
+    projection
+        .collections
+        .iter()
+        .try_for_each(check_collection)?;
+    projection
+        .queries
+        .iter()
+        .try_for_each(|query| check_query(projection, query))
 }
 
 fn check_collection(collection: &Collection) -> Result<(), String> {
     check_name("a collection's name", &collection.name)?;
     check_schema("collection", &collection.name, &collection.schema)?;
-    if collection.indexes.len() > 32 || collection.indexes.iter().any(|index| index.is_empty() || index.len() > 16) {
-        return Err(format!("collection {}: at most 32 indexes of 1 to 16 fields each", collection.name));
+    if collection.indexes.len() > 32
+        || collection
+            .indexes
+            .iter()
+            .any(|index| index.is_empty() || index.len() > 16)
+    {
+        return Err(format!(
+            "collection {}: at most 32 indexes of 1 to 16 fields each",
+            collection.name
+        ));
     }
     let indexed = collection.indexes.iter().flatten().map(|field| &field.path);
-    indexed.chain(&collection.date_fields).try_for_each(|path| check_path(&collection.name, path))
+    indexed
+        .chain(&collection.date_fields)
+        .try_for_each(|path| check_path(&collection.name, path))
 }
 
 fn check_query(projection: &ProjectionDescriptor, query: &QueryType) -> Result<(), String> {
     check_name("a query's name", &query.name)?;
-    if !projection.collections.iter().any(|collection| collection.name == query.collection) {
-        return Err(format!("query {} reads the undeclared collection {:?}", query.name, query.collection));
+    if !projection
+        .collections
+        .iter()
+        .any(|collection| collection.name == query.collection)
+    {
+        return Err(format!(
+            "query {} reads the undeclared collection {:?}",
+            query.name, query.collection
+        ));
     }
-    check_distinct("parameter", query.parameters.iter().map(|parameter| parameter.name.as_str()))?;
+    check_distinct(
+        "parameter",
+        query
+            .parameters
+            .iter()
+            .map(|parameter| parameter.name.as_str()),
+    )?;
     for parameter in &query.parameters {
         if parameter.name.is_empty() || RESERVED_PARAMETERS.contains(&parameter.name.as_str()) {
-            return Err(format!("query {}: the parameter name {:?} is reserved", query.name, parameter.name));
+            return Err(format!(
+                "query {}: the parameter name {:?} is reserved",
+                query.name, parameter.name
+            ));
         }
     }
     Ok(())
@@ -241,11 +304,14 @@ fn check_query(projection: &ProjectionDescriptor, query: &QueryType) -> Result<(
 fn check_name(what: &str, name: &str) -> Result<(), String> {
     let mut characters = name.chars();
     let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
-    let rest = characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
+    let rest =
+        characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
     if first && rest && name.len() <= 64 {
         return Ok(());
     }
-    Err(format!("{what} {name:?} is not a lower-case letter, then lower-case letters, digits, _ or -, 64 at most"))
+    Err(format!(
+        "{what} {name:?} is not a lower-case letter, then lower-case letters, digits, _ or -, 64 at most"
+    ))
 }
 
 fn check_type_name(name: &str) -> Result<(), String> {
@@ -253,17 +319,24 @@ fn check_type_name(name: &str) -> Result<(), String> {
     if first && name.len() <= 100 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Ok(());
     }
-    Err(format!("event type {name:?} is not a letter, then letters, digits or _, 100 at most"))
+    Err(format!(
+        "event type {name:?} is not a letter, then letters, digits or _, 100 at most"
+    ))
 }
 
 fn check_path(collection: &str, path: &str) -> Result<(), String> {
     let part = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
     if path != "_id" && path.split('.').all(part) && path.split('.').count() <= 8 {
         return Ok(());
     }
-    Err(format!("collection {collection}: {path:?} is not a dotted path of 1 to 8 field names"))
+    Err(format!(
+        "collection {collection}: {path:?} is not a dotted path of 1 to 8 field names"
+    ))
 }
 
 fn check_schema(what: &str, name: &str, schema: &Value) -> Result<(), String> {
@@ -276,10 +349,15 @@ fn check_schema(what: &str, name: &str, schema: &Value) -> Result<(), String> {
 fn check_version(version: &str) -> Result<(), String> {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<&str> = core.split('.').collect();
-    if numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u64>().is_ok()) && version.len() <= 64 {
+    if numbers.len() == 3
+        && numbers.iter().all(|number| number.parse::<u64>().is_ok())
+        && version.len() <= 64
+    {
         return Ok(());
     }
-    Err(format!("version {version:?} is not a semantic version such as 1.2.3"))
+    Err(format!(
+        "version {version:?} is not a semantic version such as 1.2.3"
+    ))
 }
 
 fn check_distinct<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {

@@ -67,8 +67,14 @@ impl AggregateGuest {
             return Err(cell.broken("instantiate", "it defines no aggregate"));
         };
         let limit = plugin.limits.project_deadline();
-        let world = cell.call("instantiate", limit, still(), |store| pre.instantiate(store))?;
-        Ok(Self { plugin: Arc::clone(plugin), cell, world })
+        let world = cell.call("instantiate", limit, still(), |store| {
+            pre.instantiate(store)
+        })?;
+        Ok(Self {
+            plugin: Arc::clone(plugin),
+            cell,
+            world,
+        })
     }
 
     /// Returns the plugin version that runs here.
@@ -90,8 +96,9 @@ impl AggregateGuest {
     pub fn open(&mut self, stream: &StreamId) -> Result<GuestState, Fault> {
         let states = self.world.foldhost_plugin_aggregate().state();
         let limit = self.plugin.limits.deadline();
-        let state =
-            self.cell.call("constructor", limit, still(), |store| states.call_constructor(store, stream.as_str()))?;
+        let state = self.cell.call("constructor", limit, still(), |store| {
+            states.call_constructor(store, stream.as_str())
+        })?;
         Ok(GuestState(state))
     }
 
@@ -99,8 +106,9 @@ impl AggregateGuest {
     pub fn restore(&mut self, state: GuestState, snapshot: &[u8]) -> Result<(), Fault> {
         let states = self.world.foldhost_plugin_aggregate().state();
         let limit = self.plugin.limits.project_deadline();
-        let restored =
-            self.cell.call("restore", limit, still(), |store| states.call_restore(store, state.0, snapshot))?;
+        let restored = self.cell.call("restore", limit, still(), |store| {
+            states.call_restore(store, state.0, snapshot)
+        })?;
         restored.map_err(|message| self.cell.broken("restore", message))
     }
 
@@ -108,7 +116,9 @@ impl AggregateGuest {
     pub fn evolve(&mut self, state: GuestState, packed: &Packed) -> Result<(), Fault> {
         let states = self.world.foldhost_plugin_aggregate().state();
         let limit = self.plugin.limits.deadline();
-        let folded = self.cell.call("evolve", limit, still(), |store| states.call_evolve(store, state.0, &packed.0))?;
+        let folded = self.cell.call("evolve", limit, still(), |store| {
+            states.call_evolve(store, state.0, &packed.0)
+        })?;
         folded.map_err(|failure| Fault::FoldFailed {
             plugin: self.plugin.descriptor.name.clone(),
             index: failure.index as usize,
@@ -135,12 +145,16 @@ impl AggregateGuest {
         let limit = self.plugin.limits.deadline();
         let decided = self
             .cell
-            .call("decide", limit, (command.time, seed), |store| states.call_decide(store, state.0, &given))?;
+            .call("decide", limit, (command.time, seed), |store| {
+                states.call_decide(store, state.0, &given)
+            })?;
         match decided {
             Ok(events) => self.check_events(events).map(Verdict::Accepted),
-            Err(a::Refusal::Rejected(told)) => {
-                Ok(Verdict::Rejected(self.cell.rejection("decide", told.code, &told.message)?))
-            }
+            Err(a::Refusal::Rejected(told)) => Ok(Verdict::Rejected(self.cell.rejection(
+                "decide",
+                told.code,
+                &told.message,
+            )?)),
             Err(a::Refusal::Malformed(reason)) => Ok(Verdict::Malformed(shortened(&reason))),
         }
     }
@@ -149,14 +163,18 @@ impl AggregateGuest {
     pub fn snapshot(&mut self, state: GuestState) -> Result<Vec<u8>, Fault> {
         let states = self.world.foldhost_plugin_aggregate().state();
         let limit = self.plugin.limits.deadline();
-        self.cell.call("snapshot", limit, still(), |store| states.call_snapshot(store, state.0))
+        self.cell.call("snapshot", limit, still(), |store| {
+            states.call_snapshot(store, state.0)
+        })
     }
 
     /// Shows a state to people.
     pub fn view(&mut self, state: GuestState) -> Result<Json, Fault> {
         let states = self.world.foldhost_plugin_aggregate().state();
         let limit = self.plugin.limits.deadline();
-        let view = self.cell.call("view", limit, still(), |store| states.call_view(store, state.0))?;
+        let view = self.cell.call("view", limit, still(), |store| {
+            states.call_view(store, state.0)
+        })?;
         Json::parse(&view, JsonLimits::bytes(self.plugin.limits.output_bytes()))
             .map_err(|error| self.cell.broken("view", error.to_string()))
     }
@@ -164,29 +182,47 @@ impl AggregateGuest {
     /// Drops a state.
     pub fn close(&mut self, state: GuestState) -> Result<(), Fault> {
         let limit = self.plugin.limits.deadline();
-        self.cell.call("drop", limit, still(), |store| state.0.resource_drop(store))
+        self.cell
+            .call("drop", limit, still(), |store| state.0.resource_drop(store))
     }
 
     fn check_events(&self, events: Vec<a::NewEvent>) -> Result<Vec<(Arc<str>, u32, Json)>, Fault> {
         let limits = &self.plugin.limits;
         if events.len() > limits.events_per_command {
             let (given, most) = (events.len(), limits.events_per_command);
-            return Err(self.cell.broken("decide", format!("{given} events for one command, {most} are the most")));
+            return Err(self.cell.broken(
+                "decide",
+                format!("{given} events for one command, {most} are the most"),
+            ));
         }
-        events.into_iter().map(|event| self.check_event(event)).collect()
+        events
+            .into_iter()
+            .map(|event| self.check_event(event))
+            .collect()
     }
 
     fn check_event(&self, event: a::NewEvent) -> Result<(Arc<str>, u32, Json), Fault> {
         let broken = |message: String| Err(self.cell.broken("decide", message));
-        let declared = self.plugin.descriptor.aggregate.as_ref().and_then(|aggregate| aggregate.event(&event.type_));
+        let declared = self
+            .plugin
+            .descriptor
+            .aggregate
+            .as_ref()
+            .and_then(|aggregate| aggregate.event(&event.type_));
         let Some(declared) = declared else {
             return broken(format!("event type {:?} is not declared", event.type_));
         };
         if event.schema_version != declared.schema_version {
             let (given, written) = (event.schema_version, declared.schema_version);
-            return broken(format!("event {} has schema version {given}, declared is {written}", event.type_));
+            return broken(format!(
+                "event {} has schema version {given}, declared is {written}",
+                event.type_
+            ));
         }
-        match Json::parse(&event.data, JsonLimits::bytes(self.plugin.limits.event_bytes)) {
+        match Json::parse(
+            &event.data,
+            JsonLimits::bytes(self.plugin.limits.event_bytes),
+        ) {
             Ok(data) => Ok((Arc::clone(&declared.name), event.schema_version, data)),
             Err(error) => broken(format!("the data of event {}: {error}", event.type_)),
         }
@@ -219,8 +255,14 @@ impl ProjectionGuest {
             return Err(cell.broken("instantiate", "it defines no projection"));
         };
         let limit = plugin.limits.project_deadline();
-        let world = cell.call("instantiate", limit, still(), |store| pre.instantiate(store))?;
-        Ok(Self { plugin: Arc::clone(plugin), cell, world })
+        let world = cell.call("instantiate", limit, still(), |store| {
+            pre.instantiate(store)
+        })?;
+        Ok(Self {
+            plugin: Arc::clone(plugin),
+            cell,
+            world,
+        })
     }
 
     /// Tells whether a call has trapped.
@@ -231,11 +273,17 @@ impl ProjectionGuest {
     /// Folds packed events over a working set, which comes back in either case.
     ///
     /// It is absent only when the call could not begin.
-    pub fn project(&mut self, packed: &Packed, documents: WorkingSet) -> (Option<WorkingSet>, Result<(), Fault>) {
+    pub fn project(
+        &mut self,
+        packed: &Packed,
+        documents: WorkingSet,
+    ) -> (Option<WorkingSet>, Result<(), Fault>) {
         self.cell.store.data_mut().documents = Some(documents);
         let projection = self.world.foldhost_plugin_projection();
         let limit = self.plugin.limits.project_deadline();
-        let folded = self.cell.call("project", limit, still(), |store| projection.call_project(store, &packed.0));
+        let folded = self.cell.call("project", limit, still(), |store| {
+            projection.call_project(store, &packed.0)
+        });
         let documents = self.cell.store.data_mut().documents.take();
         let result = folded.and_then(|folded| {
             folded.map_err(|failure| Fault::FoldFailed {
@@ -248,7 +296,11 @@ impl ProjectionGuest {
     }
 
     /// Turns a named query into a find request; the inner error is the plugin's refusal of the parameters.
-    pub fn plan(&mut self, query: &str, parameters: &Json) -> Result<Result<FindRequest, Rejection>, Fault> {
+    pub fn plan(
+        &mut self,
+        query: &str,
+        parameters: &Json,
+    ) -> Result<Result<FindRequest, Rejection>, Fault> {
         let parameters = parameters.as_str().as_bytes().to_vec();
         let projection = self.world.foldhost_plugin_projection();
         let limit = self.plugin.limits.deadline();
@@ -257,14 +309,31 @@ impl ProjectionGuest {
         })?;
         let request = match planned {
             Ok(request) => request,
-            Err(told) => return Ok(Err(self.cell.rejection("plan", told.code, &told.message)?)),
+            Err(told) => {
+                return Ok(Err(self.cell.rejection(
+                    "plan",
+                    told.code,
+                    &told.message,
+                )?));
+            }
         };
-        let filter = serde_json::from_slice(&request.filter)
-            .map_err(|error| self.cell.broken("plan", format!("the filter is not JSON: {error}")))?;
-        let filter = Filter::parse(&filter)
-            .map_err(|error| self.cell.broken("plan", format!("the filter is not sound: {error}")))?;
-        let sort = request.sort.into_iter().map(|key| SortKey { path: key.path, descending: key.descending });
-        Ok(Ok(FindRequest { filter, sort: sort.collect(), most: request.most }))
+        let filter = serde_json::from_slice(&request.filter).map_err(|error| {
+            self.cell
+                .broken("plan", format!("the filter is not JSON: {error}"))
+        })?;
+        let filter = Filter::parse(&filter).map_err(|error| {
+            self.cell
+                .broken("plan", format!("the filter is not sound: {error}"))
+        })?;
+        let sort = request.sort.into_iter().map(|key| SortKey {
+            path: key.path,
+            descending: key.descending,
+        });
+        Ok(Ok(FindRequest {
+            filter,
+            sort: sort.collect(),
+            most: request.most,
+        }))
     }
 }
 
@@ -273,13 +342,24 @@ const MAX_TOLD: usize = 2_000;
 
 impl Cell {
     /// Checks a refusal: its code is for programs and must be one, its message is cut to a length for people.
-    fn rejection(&self, call: &'static str, code: String, message: &str) -> Result<Rejection, Fault> {
+    fn rejection(
+        &self,
+        call: &'static str,
+        code: String,
+        message: &str,
+    ) -> Result<Rejection, Fault> {
         let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if code.is_empty() || code.len() > 100 || !code.chars().all(is_code) {
             let shown = code.chars().take(60).collect::<String>();
-            return Err(self.broken(call, format!("the rejection code {shown:?} is not kebab-case of 1 to 100 characters")));
+            return Err(self.broken(
+                call,
+                format!("the rejection code {shown:?} is not kebab-case of 1 to 100 characters"),
+            ));
         }
-        Ok(Rejection { code, message: shortened(message) })
+        Ok(Rejection {
+            code,
+            message: shortened(message),
+        })
     }
 }
 

@@ -55,11 +55,15 @@ impl Limits {
 
     /// Returns the memory cap in bytes.
     pub fn memory_bytes(&self) -> usize {
-        usize::try_from(self.memory_mib).unwrap_or(usize::MAX).saturating_mul(1024 * 1024)
+        usize::try_from(self.memory_mib)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(1024 * 1024)
     }
 
     /// Returns the output cap in bytes.
     pub fn output_bytes(&self) -> usize {
-        usize::try_from(self.output_kib).unwrap_or(usize::MAX).saturating_mul(1024)
+        usize::try_from(self.output_kib)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(1024)
     }
 }

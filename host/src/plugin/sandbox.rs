@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store, Trap};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
+    Trap,
+};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::aggregate_world::foldhost::plugin::log;
@@ -36,9 +39,14 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         log::add_to_linker::<_, HasSelf<_>>(&mut linker, |context: &mut GuestContext| context)?;
-        documents::add_to_linker::<_, HasSelf<_>>(&mut linker, |context: &mut GuestContext| context)?;
+        documents::add_to_linker::<_, HasSelf<_>>(&mut linker, |context: &mut GuestContext| {
+            context
+        })?;
         start_ticking(&engine);
-        Ok(Self { engine, linker: Arc::new(linker) })
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+        })
     }
 }
 
@@ -74,7 +82,9 @@ fn start_ticking(engine: &Engine) {
             std::thread::sleep(TICK);
         }
     };
-    let started = std::thread::Builder::new().name("foldhost-epoch".to_owned()).spawn(tick);
+    let started = std::thread::Builder::new()
+        .name("foldhost-epoch".to_owned())
+        .spawn(tick);
     if let Err(error) = started {
         tracing::error!(%error, "no thread for guest deadlines");
     }
@@ -101,7 +111,12 @@ struct MemoryMeter {
 }
 
 impl ResourceLimiter for MemoryMeter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_sub(current).saturating_add(desired);
         if used > self.limit {
             self.exceeded = true;
@@ -111,14 +126,22 @@ impl ResourceLimiter for MemoryMeter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= 20_000)
     }
 }
 
 impl WasiView for GuestContext {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -147,7 +170,9 @@ impl GuestContext {
     ) -> wasmtime::Result<R> {
         let result = match &mut self.documents {
             Some(documents) => work(documents),
-            None => Err(Misuse::Refused("documents exist only while events are projected".to_owned())),
+            None => Err(Misuse::Refused(
+                "documents exist only while events are projected".to_owned(),
+            )),
         };
         result.map_err(|misuse| {
             self.misuse = Some(misuse);
@@ -187,7 +212,11 @@ impl Cell {
             wasi: world.context(),
             table: ResourceTable::new(),
             plugin: Arc::clone(plugin),
-            memory: MemoryMeter { limit: limits.memory_bytes().min(MAX_MEMORY), used: 0, exceeded: false },
+            memory: MemoryMeter {
+                limit: limits.memory_bytes().min(MAX_MEMORY),
+                used: 0,
+                exceeded: false,
+            },
             lines: 0,
             max_lines: limits.log_lines,
             documents: None,
@@ -197,7 +226,13 @@ impl Cell {
         store.limiter(|context| &mut context.memory);
         // Bounds what one call may lift out of the guest, so that lists which overlap cannot multiply.
         store.set_hostcall_fuel(limits.output_bytes());
-        Self { store, world, plugin: Arc::clone(plugin), limits: limits.clone(), poisoned: false }
+        Self {
+            store,
+            world,
+            plugin: Arc::clone(plugin),
+            limits: limits.clone(),
+            poisoned: false,
+        }
     }
 
     /// Bytes of linear memory in use.
@@ -219,7 +254,11 @@ impl Cell {
     ) -> Result<R, Fault> {
         if self.poisoned {
             let message = "the instance had trapped before".to_owned();
-            return Err(Fault::Trapped { plugin: self.plugin.to_string(), call: name, message });
+            return Err(Fault::Trapped {
+                plugin: self.plugin.to_string(),
+                call: name,
+                message,
+            });
         }
         self.world.begin(sight.0, sight.1);
         self.store.data_mut().lines = 0;
@@ -232,7 +271,11 @@ impl Cell {
 
     /// Makes a fault of what the guest answered.
     pub(super) fn broken(&self, call: &'static str, message: impl Into<String>) -> Fault {
-        Fault::ContractBroken { plugin: self.plugin.to_string(), call, message: message.into() }
+        Fault::ContractBroken {
+            plugin: self.plugin.to_string(),
+            call,
+            message: message.into(),
+        }
     }
 
     fn fault(&mut self, call: &'static str, limit: Duration, error: &wasmtime::Error) -> Fault {
@@ -241,37 +284,71 @@ impl Cell {
         let context = self.store.data_mut();
         if let Some(misuse) = context.misuse.take() {
             return match misuse {
-                Misuse::Refused(message) => Fault::ContractBroken { plugin, call, message },
+                Misuse::Refused(message) => Fault::ContractBroken {
+                    plugin,
+                    call,
+                    message,
+                },
                 Misuse::Unavailable(reason) => Fault::DocumentsUnavailable { plugin, reason },
             };
         }
         if context.memory.exceeded {
-            return Fault::MemoryExceeded { plugin, call, limit_mib: self.limits.memory_mib };
+            return Fault::MemoryExceeded {
+                plugin,
+                call,
+                limit_mib: self.limits.memory_mib,
+            };
         }
         if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-            return Fault::DeadlineExceeded { plugin, call, limit };
+            return Fault::DeadlineExceeded {
+                plugin,
+                call,
+                limit,
+            };
         }
         if is_stack_overflow(error) && printed.is_empty() {
-            let message = "the call stack grew too deep: look for a recursion without end".to_owned();
-            return Fault::Trapped { plugin, call, message };
+            let message =
+                "the call stack grew too deep: look for a recursion without end".to_owned();
+            return Fault::Trapped {
+                plugin,
+                call,
+                message,
+            };
         }
         let cause = error.root_cause().to_string();
         if cause.contains("fuel allocated for hostcalls") {
-            return Fault::OutputExceeded { plugin, call, limit_kib: self.limits.output_kib };
+            return Fault::OutputExceeded {
+                plugin,
+                call,
+                limit_kib: self.limits.output_kib,
+            };
         }
-        let message = if printed.is_empty() { cause } else { panic_message(&printed) };
-        Fault::Trapped { plugin, call, message }
+        let message = if printed.is_empty() {
+            cause
+        } else {
+            panic_message(&printed)
+        };
+        Fault::Trapped {
+            plugin,
+            call,
+            message,
+        }
     }
 }
 
 /// Rust guests keep a second stack at the bottom of linear memory: when it runs over, that is an access out of bounds.
 fn is_stack_overflow(error: &wasmtime::Error) -> bool {
-    matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow | Trap::MemoryOutOfBounds))
+    matches!(
+        error.downcast_ref::<Trap>(),
+        Some(Trap::StackOverflow | Trap::MemoryOutOfBounds)
+    )
 }
 
 /// One tick more than needed, since the first may come at once.
 fn ticks(limit: Duration) -> u64 {
-    u64::try_from(limit.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(limit.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 /// Brings a Rust panic into one line: the place, then the message, without hints on backtraces.
@@ -279,7 +356,11 @@ fn panic_message(printed: &str) -> String {
     let start = printed.rfind("panicked at ").unwrap_or(0);
     let lines = printed[start..].lines().map(str::trim);
     let told = lines.filter(|line| !line.is_empty() && !line.starts_with("note: "));
-    told.collect::<Vec<_>>().join(" ").chars().take(2_000).collect()
+    told.collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(2_000)
+        .collect()
 }
 
 #[cfg(test)]
@@ -289,6 +370,9 @@ mod tests {
     #[test]
     fn a_panic_is_told_in_one_line_with_its_place() {
         let printed = "some output\n\nthread 'main' panicked at src/lib.rs:3:9:\nno such thing\nnote: run with `RUST_BACKTRACE=1`\n";
-        assert_eq!(panic_message(printed), "panicked at src/lib.rs:3:9: no such thing");
+        assert_eq!(
+            panic_message(printed),
+            "panicked at src/lib.rs:3:9: no such thing"
+        );
     }
 }

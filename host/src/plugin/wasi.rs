@@ -150,7 +150,9 @@ impl OutputStream for World {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut inner = self.lock();
         let room = PRINTED_BYTES.saturating_sub(inner.printed.len());
-        inner.printed.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        inner
+            .printed
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
         Ok(())
     }
 
@@ -174,9 +176,14 @@ pub(super) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> wasmtime::Re
     linker.allow_shadowing(true);
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
     for function in ["subscribe-duration", "subscribe-instant"] {
-        clock.func_wrap(function, |_, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
-            Err(wasmtime::Error::msg("a plugin may not sleep: time comes from the command or the event"))
-        })?;
+        clock.func_wrap(
+            function,
+            |_, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
+                Err(wasmtime::Error::msg(
+                    "a plugin may not sleep: time comes from the command or the event",
+                ))
+            },
+        )?;
     }
     linker.allow_shadowing(false);
     Ok(())

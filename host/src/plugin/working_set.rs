@@ -55,12 +55,21 @@ pub type Change = (String, String, Option<Json>);
 impl WorkingSet {
     /// Begins an empty set over a projection's collections; `limit` bounds one document's bytes.
     pub fn new(collections: Arc<[Collection]>, limit: usize, fetch: Fetch) -> Self {
-        Self { collections, limit, documents: HashMap::new(), fetch }
+        Self {
+            collections,
+            limit,
+            documents: HashMap::new(),
+            fetch,
+        }
     }
 
     /// Gives what was written, each document once, in order of collection and id.
     pub fn into_changes(self) -> Vec<Change> {
-        let names: Vec<String> = self.collections.iter().map(|collection| collection.name.clone()).collect();
+        let names: Vec<String> = self
+            .collections
+            .iter()
+            .map(|collection| collection.name.clone())
+            .collect();
         let mut changes: Vec<Change> = self
             .documents
             .into_iter()
@@ -82,7 +91,13 @@ impl WorkingSet {
         self.check_room()?;
         let name = self.collections[collection].name.clone();
         let document = (self.fetch)(&name, id).map_err(Misuse::Unavailable)?;
-        self.documents.insert(key, Slot { document: document.clone(), dirty: false });
+        self.documents.insert(
+            key,
+            Slot {
+                document: document.clone(),
+                dirty: false,
+            },
+        );
         Ok(document)
     }
 
@@ -106,35 +121,60 @@ impl WorkingSet {
         if !self.documents.contains_key(&key) {
             self.check_room()?;
         }
-        self.documents.insert(key, Slot { document, dirty: true });
+        self.documents.insert(
+            key,
+            Slot {
+                document,
+                dirty: true,
+            },
+        );
         Ok(())
     }
 
     fn collection(&self, name: &str) -> Result<usize, Misuse> {
-        self.collections.iter().position(|collection| collection.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.collections.iter().map(|collection| collection.name.as_str()).collect();
-            Misuse::Refused(format!("collection {name:?} is not declared; declared are {}", known.join(", ")))
-        })
+        self.collections
+            .iter()
+            .position(|collection| collection.name == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .collections
+                    .iter()
+                    .map(|collection| collection.name.as_str())
+                    .collect();
+                Misuse::Refused(format!(
+                    "collection {name:?} is not declared; declared are {}",
+                    known.join(", ")
+                ))
+            })
     }
 
     fn check_room(&self) -> Result<(), Misuse> {
         if self.documents.len() < MAX_DOCUMENTS {
             return Ok(());
         }
-        Err(Misuse::Refused(format!("more than {MAX_DOCUMENTS} documents touched in one batch")))
+        Err(Misuse::Refused(format!(
+            "more than {MAX_DOCUMENTS} documents touched in one batch"
+        )))
     }
 }
 
 fn check_id(id: &str) -> Result<(), Misuse> {
     if id.is_empty() || id.len() > MAX_DOCUMENT_ID || id.contains('\0') {
         let shown: String = id.chars().take(60).collect();
-        return Err(Misuse::Refused(format!("document id {shown:?} is not 1 to {MAX_DOCUMENT_ID} bytes without U+0000")));
+        return Err(Misuse::Refused(format!(
+            "document id {shown:?} is not 1 to {MAX_DOCUMENT_ID} bytes without U+0000"
+        )));
     }
     Ok(())
 }
 
 /// Refuses what a document database would refuse later, when it could no longer be this event's failure.
-fn check_document(collection: &Collection, id: &str, document: &[u8], limit: usize) -> Result<Json, Misuse> {
+fn check_document(
+    collection: &Collection,
+    id: &str,
+    document: &[u8],
+    limit: usize,
+) -> Result<Json, Misuse> {
     let place = || format!("document {id:?} of collection {:?}", collection.name);
     let json = Json::parse(document, JsonLimits::bytes(limit))
         .map_err(|error| Misuse::Refused(format!("{}: {error}", place())))?;
@@ -144,18 +184,30 @@ fn check_document(collection: &Collection, id: &str, document: &[u8], limit: usi
     };
     for reserved in ["_id", "_foldhost"] {
         if fields.contains_key(reserved) {
-            return Err(Misuse::Refused(format!("{}: the field {reserved} is the host's", place())));
+            return Err(Misuse::Refused(format!(
+                "{}: the field {reserved} is the host's",
+                place()
+            )));
         }
     }
     check_fields(&value).map_err(|reason| Misuse::Refused(format!("{}: {reason}", place())))?;
-    for path in collection.indexes.iter().flatten().map(|field| field.path.as_str()) {
+    for path in collection
+        .indexes
+        .iter()
+        .flatten()
+        .map(|field| field.path.as_str())
+    {
         if find(&mut value, path).is_some_and(|value| value.is_array() || value.is_object()) {
-            return Err(Misuse::Refused(format!("{}: the indexed field {path} must hold a scalar", place())));
+            return Err(Misuse::Refused(format!(
+                "{}: the indexed field {path} must hold a scalar",
+                place()
+            )));
         }
     }
     let mut changed = false;
     for path in &collection.date_fields {
-        changed |= normalize_date(&mut value, path).map_err(|reason| Misuse::Refused(format!("{}: {reason}", place())))?;
+        changed |= normalize_date(&mut value, path)
+            .map_err(|reason| Misuse::Refused(format!("{}: {reason}", place())))?;
     }
     Ok(if changed { Json::from(&value) } else { json })
 }
@@ -164,12 +216,18 @@ fn check_fields(value: &Value) -> Result<(), String> {
     match value {
         Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
             if name.is_empty() || name.starts_with('$') || name.contains('.') {
-                return Err(format!("field name {name:?} must not be empty, begin with $ or hold a dot"));
+                return Err(format!(
+                    "field name {name:?} must not be empty, begin with $ or hold a dot"
+                ));
             }
             check_fields(value)
         }),
         Value::Array(items) => items.iter().try_for_each(check_fields),
-        Value::Number(number) if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) => {
+        Value::Number(number)
+            if number
+                .as_u64()
+                .is_some_and(|number| i64::try_from(number).is_err()) =>
+        {
             Err(format!("the integer {number} is beyond 64 signed bits"))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
@@ -178,13 +236,17 @@ fn check_fields(value: &Value) -> Result<(), String> {
 
 /// Brings a date to UTC with milliseconds, which sorts as text; tells whether it changed anything.
 fn normalize_date(document: &mut Value, path: &str) -> Result<bool, String> {
-    let Some(value) = find(document, path) else { return Ok(false) };
+    let Some(value) = find(document, path) else {
+        return Ok(false);
+    };
     if value.is_null() {
         return Ok(false);
     }
     let time = value.as_str().and_then(Time::parse);
     let Some(time) = time else {
-        return Err(format!("the date field {path} holds {value}, not an RFC 3339 time"));
+        return Err(format!(
+            "the date field {path} holds {value}, not an RFC 3339 time"
+        ));
     };
     let text = time.to_string();
     let changed = value.as_str() != Some(&text);
@@ -193,5 +255,7 @@ fn normalize_date(document: &mut Value, path: &str) -> Result<bool, String> {
 }
 
 fn find<'a>(document: &'a mut Value, path: &str) -> Option<&'a mut Value> {
-    path.split('.').try_fold(document, |value, field| value.as_object_mut()?.get_mut(field))
+    path.split('.').try_fold(document, |value, field| {
+        value.as_object_mut()?.get_mut(field)
+    })
 }

@@ -18,9 +18,19 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new(plugin: &Arc<Plugin>) -> Self {
-        let events = plugin.descriptor.projection.iter().flat_map(|projection| &projection.events);
-        let wanted = events.map(|event| (event.full_type.clone(), event.reads.clone())).collect();
-        Self { plugin: Arc::clone(plugin), wanted, guest: None }
+        let events = plugin
+            .descriptor
+            .projection
+            .iter()
+            .flat_map(|projection| &projection.events);
+        let wanted = events
+            .map(|event| (event.full_type.clone(), event.reads.clone()))
+            .collect();
+        Self {
+            plugin: Arc::clone(plugin),
+            wanted,
+            guest: None,
+        }
     }
 
     /// Folds a batch into a commit. Events of parked streams are parked behind the others.
@@ -36,7 +46,9 @@ impl Folder {
             commit.position = event.position;
             commit.event_id = event.event_id;
             let full_type = event.full_type();
-            let Some(reads) = self.wanted.get(&full_type) else { continue };
+            let Some(reads) = self.wanted.get(&full_type) else {
+                continue;
+            };
             if parked.contains(&event.stream) {
                 commit.park.push(park(event, None));
             } else if reads.contains(&event.schema_version) {
@@ -61,15 +73,31 @@ impl Folder {
             Some(guest) => guest,
             None => ProjectionGuest::new(&self.plugin)?,
         };
-        let collections = self.plugin.descriptor.projection.as_ref().map(|it| Arc::clone(&it.collections));
-        let documents = WorkingSet::new(collections.unwrap_or_default(), self.plugin.limits.document_bytes, fetch);
+        let collections = self
+            .plugin
+            .descriptor
+            .projection
+            .as_ref()
+            .map(|it| Arc::clone(&it.collections));
+        let documents = WorkingSet::new(
+            collections.unwrap_or_default(),
+            self.plugin.limits.document_bytes,
+            fetch,
+        );
         let (documents, result) = guest.project(packed, documents);
         if !guest.is_poisoned() {
             self.guest = Some(guest);
         }
         result?;
         let changes = documents.map(WorkingSet::into_changes).unwrap_or_default();
-        Ok(changes.into_iter().map(|(collection, id, document)| Write { collection, id, document }).collect())
+        Ok(changes
+            .into_iter()
+            .map(|(collection, id, document)| Write {
+                collection,
+                id,
+                document,
+            })
+            .collect())
     }
 }
 

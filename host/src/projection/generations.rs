@@ -20,7 +20,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(5);
 const STAND_STILL: Duration = Duration::from_millis(500);
 
 /// Gives an installed plugin version, compiled; `None` when the store does not hold it.
-pub type PluginLoader = Arc<dyn Fn(Digest) -> BoxFuture<'static, Option<Arc<Plugin>>> + Send + Sync>;
+pub type PluginLoader =
+    Arc<dyn Fn(Digest) -> BoxFuture<'static, Option<Arc<Plugin>>> + Send + Sync>;
 
 /// One projection: its generations in this process.
 pub(super) struct Projection {
@@ -58,7 +59,9 @@ impl Projection {
     pub(super) async fn until_live(&self, plugin: Digest) {
         let mut live = self.live.subscribe();
         let is = |number: &Option<u64>| {
-            number.and_then(|number| self.runner(number)).is_some_and(|runner| runner.plugin.digest == plugin)
+            number
+                .and_then(|number| self.runner(number))
+                .is_some_and(|runner| runner.plugin.digest == plugin)
         };
         // The sender lives as long as `self`.
         let _ = live.wait_for(is).await;
@@ -69,7 +72,9 @@ impl Projection {
         let candidate = self.candidate().and_then(|number| self.runner(number));
         let shown = live.or_else(|| candidate.clone());
         let rebuild = candidate.map(|runner| rebuild_status(&runner, head));
-        let Some(shown) = shown else { return self.absent() };
+        let Some(shown) = shown else {
+            return self.absent();
+        };
         let progress = shown.progress.borrow().clone();
         ProjectionStatus {
             name: self.name.clone(),
@@ -91,7 +96,10 @@ impl Projection {
             name: self.name.clone(),
             plugin: String::new(),
             digest: Digest([0; 32]),
-            generation: GenerationId { projection: self.name.clone(), number: 0 },
+            generation: GenerationId {
+                projection: self.name.clone(),
+                number: 0,
+            },
             state: RunState::CatchingUp,
             position: Position::START,
             lag: 0,
@@ -110,19 +118,30 @@ impl Projection {
     }
 
     fn candidate(&self) -> Option<u64> {
-        *self.candidate.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .candidate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_candidate(&self, number: Option<u64>) {
-        *self.candidate.lock().unwrap_or_else(PoisonError::into_inner) = number;
+        *self
+            .candidate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = number;
     }
 
     /// Feeds a generation, if it is not fed already.
     fn feed(&self, inner: &Arc<Inner>, generation: &Generation, plugin: &Arc<Plugin>) {
         let mut runners = self.runners();
-        runners
-            .entry(generation.id.number)
-            .or_insert_with(|| Arc::new(Runner::start(inner, generation.id.clone(), plugin, &generation.checkpoint)));
+        runners.entry(generation.id.number).or_insert_with(|| {
+            Arc::new(Runner::start(
+                inner,
+                generation.id.clone(),
+                plugin,
+                &generation.checkpoint,
+            ))
+        });
     }
 
     fn stop_feeding(&self, number: u64) {
@@ -147,12 +166,21 @@ fn rebuild_status(runner: &Runner, head: Position) -> RebuildStatus {
 }
 
 /// See [`super::Engine::activate`].
-pub(super) async fn activate(inner: &Arc<Inner>, plugin: &Arc<Plugin>) -> Result<(), read_store::Error> {
-    let Some(descriptor) = &plugin.descriptor.projection else { return Ok(()) };
+pub(super) async fn activate(
+    inner: &Arc<Inner>,
+    plugin: &Arc<Plugin>,
+) -> Result<(), read_store::Error> {
+    let Some(descriptor) = &plugin.descriptor.projection else {
+        return Ok(());
+    };
     let name = descriptor.name.as_str();
     let projection = {
         let mut projections = inner.projections();
-        Arc::clone(projections.entry(name.to_owned()).or_insert_with(|| Arc::new(Projection::new(name))))
+        Arc::clone(
+            projections
+                .entry(name.to_owned())
+                .or_insert_with(|| Arc::new(Projection::new(name))),
+        )
     };
     let _arranging = projection.arranging.lock().await;
     let read_store = &inner.ports.read_store;
@@ -165,15 +193,23 @@ pub(super) async fn activate(inner: &Arc<Inner>, plugin: &Arc<Plugin>) -> Result
             return Ok(());
         }
     }
-    let resumable = generations.iter().rev().find(|it| !it.live && it.checkpoint.plugin == plugin.digest);
+    let resumable = generations
+        .iter()
+        .rev()
+        .find(|it| !it.live && it.checkpoint.plugin == plugin.digest);
     let candidate = match resumable {
         Some(generation) => generation.id.clone(),
         None => create(inner, plugin, name).await?,
     };
     give_up_candidates(inner, &projection, &generations, Some(candidate.number)).await;
     let generations = read_store.generations(name).await?;
-    let Some(candidate) = generations.into_iter().find(|generation| generation.id == candidate) else {
-        return Err(read_store::Error::NoGeneration { generation: candidate });
+    let Some(candidate) = generations
+        .into_iter()
+        .find(|generation| generation.id == candidate)
+    else {
+        return Err(read_store::Error::NoGeneration {
+            generation: candidate,
+        });
     };
     projection.feed(inner, &candidate, plugin);
     projection.set_candidate(Some(candidate.id.number));
@@ -192,14 +228,31 @@ pub(super) async fn activate(inner: &Arc<Inner>, plugin: &Arc<Plugin>) -> Result
     Ok(())
 }
 
-async fn create(inner: &Inner, plugin: &Arc<Plugin>, name: &str) -> Result<GenerationId, read_store::Error> {
-    let collections = plugin.descriptor.projection.iter().flat_map(|it| it.collections.iter());
+async fn create(
+    inner: &Inner,
+    plugin: &Arc<Plugin>,
+    name: &str,
+) -> Result<GenerationId, read_store::Error> {
+    let collections = plugin
+        .descriptor
+        .projection
+        .iter()
+        .flat_map(|it| it.collections.iter());
     let collections: Vec<_> = collections.map(crate::plugin::Collection::spec).collect();
-    inner.ports.read_store.create_generation(name, inner.ports.store.id(), plugin.digest, &collections).await
+    inner
+        .ports
+        .read_store
+        .create_generation(name, inner.ports.store.id(), plugin.digest, &collections)
+        .await
 }
 
 /// Feeds the live generation with the version that writes it, which need not be the active one.
-async fn feed_live(inner: &Arc<Inner>, projection: &Projection, live: &Generation, active: &Arc<Plugin>) {
+async fn feed_live(
+    inner: &Arc<Inner>,
+    projection: &Projection,
+    live: &Generation,
+    active: &Arc<Plugin>,
+) {
     let writer = if live.checkpoint.plugin == active.digest {
         Some(Arc::clone(active))
     } else {
@@ -240,11 +293,19 @@ async fn give_up_candidates(
 }
 
 /// Switches when the candidate has everything that the live one has, and is still wanted.
-async fn switch_when_caught_up(inner: &Arc<Inner>, projection: &Projection, candidate: GenerationId) {
+async fn switch_when_caught_up(
+    inner: &Arc<Inner>,
+    projection: &Projection,
+    candidate: GenerationId,
+) {
     loop {
-        let Some(runner) = projection.runner(candidate.number) else { return };
+        let Some(runner) = projection.runner(candidate.number) else {
+            return;
+        };
         let mut progress = runner.progress.clone();
-        let ready = progress.wait_for(|progress| progress.state != RunState::CatchingUp).await;
+        let ready = progress
+            .wait_for(|progress| progress.state != RunState::CatchingUp)
+            .await;
         match ready.map(|progress| progress.state.clone()) {
             Ok(RunState::Live) => {}
             // A candidate that has stopped never goes live; its reason is in the status.
@@ -276,7 +337,9 @@ async fn try_switch(
     }
     let live = (*projection.live.borrow()).and_then(|number| projection.runner(number));
     let Some(live) = live else {
-        return go_live(inner, projection, &candidate.generation).await.map(|()| true);
+        return go_live(inner, projection, &candidate.generation)
+            .await
+            .map(|()| true);
     };
     let _standing_still = live.gate.lock().await;
     let target = live.progress.borrow().clone();
@@ -288,13 +351,17 @@ async fn try_switch(
     let parked = candidate.progress.borrow().parked;
     if parked > target.parked {
         tracing::warn!(
-            projection = projection.name, parked, parked_in_live = target.parked,
+            projection = projection.name,
+            parked,
+            parked_in_live = target.parked,
             "the new version parks more events than the live one: it is not switched to"
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
         return Ok(false);
     }
-    go_live(inner, projection, &candidate.generation).await.map(|()| true)
+    go_live(inner, projection, &candidate.generation)
+        .await
+        .map(|()| true)
 }
 
 async fn go_live(
@@ -305,7 +372,11 @@ async fn go_live(
     inner.ports.read_store.switch(generation).await?;
     projection.set_candidate(None);
     projection.live.send_replace(Some(generation.number));
-    tracing::info!(projection = projection.name, generation = generation.number, "a generation is live");
+    tracing::info!(
+        projection = projection.name,
+        generation = generation.number,
+        "a generation is live"
+    );
     Ok(())
 }
 
@@ -330,12 +401,22 @@ async fn prune(inner: &Inner, projection: &Projection) -> Result<(), read_store:
     let _arranging = projection.arranging.lock().await;
     let retention = i64::try_from(inner.settings.retention.as_micros()).unwrap_or(i64::MAX);
     for generation in inner.ports.read_store.generations(&projection.name).await? {
-        let retired = generation.retired_at.is_some_and(|at| Time::now().0.saturating_sub(at.0) > retention);
+        let retired = generation
+            .retired_at
+            .is_some_and(|at| Time::now().0.saturating_sub(at.0) > retention);
         let number = generation.id.number;
         if retired && !generation.live && projection.candidate() != Some(number) {
             projection.stop_feeding(number);
-            inner.ports.read_store.drop_generation(&generation.id).await?;
-            tracing::info!(projection = projection.name, generation = number, "a retired generation was dropped");
+            inner
+                .ports
+                .read_store
+                .drop_generation(&generation.id)
+                .await?;
+            tracing::info!(
+                projection = projection.name,
+                generation = number,
+                "a retired generation was dropped"
+            );
         }
     }
     Ok(())

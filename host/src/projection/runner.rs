@@ -45,9 +45,19 @@ pub(super) struct Runner {
 
 impl Runner {
     /// Starts feeding a generation.
-    pub(super) fn start(inner: &Arc<Inner>, generation: GenerationId, plugin: &Arc<Plugin>, at: &Checkpoint) -> Self {
+    pub(super) fn start(
+        inner: &Arc<Inner>,
+        generation: GenerationId,
+        plugin: &Arc<Plugin>,
+        at: &Checkpoint,
+    ) -> Self {
         let state = RunState::CatchingUp;
-        let progress = Progress { position: at.position, parked: 0, deviates: at.deviates, state };
+        let progress = Progress {
+            position: at.position,
+            parked: 0,
+            deviates: at.deviates,
+            state,
+        };
         let (publish, progress) = watch::channel(progress);
         let (stop, stopped) = watch::channel(false);
         let gate = Arc::new(Gate::new(()));
@@ -70,7 +80,14 @@ impl Runner {
                 _ = all_stop.wait_for(|stop| *stop) => {}
             }
         });
-        Self { generation, plugin: Arc::clone(plugin), progress, gate, pace, stop }
+        Self {
+            generation,
+            plugin: Arc::clone(plugin),
+            progress,
+            gate,
+            pace,
+            stop,
+        }
     }
 
     /// Ends the feeding.
@@ -101,8 +118,13 @@ struct Stopped(String);
 impl Run {
     async fn run(mut self) {
         if let Err(Stopped(reason)) = self.follow().await {
-            tracing::error!(projection = self.generation.projection, reason, "a projection has stopped");
-            self.publish.send_modify(|progress| progress.state = RunState::Faulted { reason });
+            tracing::error!(
+                projection = self.generation.projection,
+                reason,
+                "a projection has stopped"
+            );
+            self.publish
+                .send_modify(|progress| progress.state = RunState::Faulted { reason });
         }
     }
 
@@ -128,32 +150,52 @@ impl Run {
         let (store, at) = (&self.ports().store, &self.checkpoint);
         if at.store != store.id() {
             let (theirs, ours) = (at.store, store.id());
-            return Err(Stopped(format!("its documents come from store {theirs}, this one is {ours}; rebuild it")));
+            return Err(Stopped(format!(
+                "its documents come from store {theirs}, this one is {ours}; rebuild it"
+            )));
         }
         if at.position == Position::START {
             return Ok(());
         }
         let before = Position(at.position.0 - 1);
-        let event = patiently(|| store.read_all(before, 1), event_store::Error::is_transient).await;
+        let event = patiently(
+            || store.read_all(before, 1),
+            event_store::Error::is_transient,
+        )
+        .await;
         let event = event.map_err(|error| Stopped(error.to_string()))?.pop();
-        if event.is_some_and(|event| event.event_id == at.event_id && event.position == at.position) {
+        if event.is_some_and(|event| event.event_id == at.event_id && event.position == at.position)
+        {
             return Ok(());
         }
-        Err(Stopped(format!("the store's history was rewritten at or before position {}; rebuild it", at.position)))
+        Err(Stopped(format!(
+            "the store's history was rewritten at or before position {}; rebuild it",
+            at.position
+        )))
     }
 
     async fn load_parked(&mut self) -> Result<(), Stopped> {
         let read_store = Arc::clone(&self.ports().read_store);
-        let streams =
-            patiently(|| read_store.parked_streams(&self.generation), read_store::Error::is_transient).await;
-        self.parked = streams.map_err(|error| Stopped(error.to_string()))?.into_iter().collect();
+        let streams = patiently(
+            || read_store.parked_streams(&self.generation),
+            read_store::Error::is_transient,
+        )
+        .await;
+        self.parked = streams
+            .map_err(|error| Stopped(error.to_string()))?
+            .into_iter()
+            .collect();
         let all = patiently(
             || read_store.generations(&self.generation.projection),
             read_store::Error::is_transient,
         );
         let all = all.await.map_err(|error| Stopped(error.to_string()))?;
-        let parked = all.iter().find(|it| it.id == self.generation).map_or(0, |it| it.parked);
-        self.publish.send_modify(|progress| progress.parked = parked);
+        let parked = all
+            .iter()
+            .find(|it| it.id == self.generation)
+            .map_or(0, |it| it.parked);
+        self.publish
+            .send_modify(|progress| progress.parked = parked);
         Ok(())
     }
 
@@ -194,7 +236,8 @@ impl Run {
                 rest.push_front(part);
                 return Ok(());
             } else if attempt < self.inner.settings.attempts {
-                tokio::time::sleep(jitter(self.inner.settings.backoff * 2_u32.pow(attempt - 1))).await;
+                tokio::time::sleep(jitter(self.inner.settings.backoff * 2_u32.pow(attempt - 1)))
+                    .await;
                 attempt += 1;
             } else {
                 return self.park(&part[0], &fault).await;
@@ -203,13 +246,24 @@ impl Run {
     }
 
     /// Folds on a thread of its own, since a guest call blocks.
-    async fn fold(&mut self, part: &[Arc<RecordedEvent>]) -> Result<Result<Commit, Fault>, Stopped> {
+    async fn fold(
+        &mut self,
+        part: &[Arc<RecordedEvent>],
+    ) -> Result<Result<Commit, Fault>, Stopped> {
         let (folder, part, parked) = (Arc::clone(&self.folder), part.to_vec(), self.parked.clone());
-        let fetch = fetch(Arc::clone(&self.ports().read_store), self.generation.clone());
+        let fetch = fetch(
+            Arc::clone(&self.ports().read_store),
+            self.generation.clone(),
+        );
         let folded = tokio::task::spawn_blocking(move || {
-            folder.lock().unwrap_or_else(PoisonError::into_inner).fold(&part, &parked, fetch)
+            folder
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .fold(&part, &parked, fetch)
         });
-        folded.await.map_err(|_| Stopped("the host is stopping".to_owned()))
+        folded
+            .await
+            .map_err(|_| Stopped("the host is stopping".to_owned()))
     }
 
     async fn park(&mut self, event: &RecordedEvent, fault: &Fault) -> Result<(), Stopped> {
@@ -238,7 +292,8 @@ impl Run {
         self.checkpoint.sequence += 1;
         self.checkpoint.position = commit.position;
         self.checkpoint.event_id = commit.event_id;
-        self.parked.extend(commit.park.iter().map(|parked| parked.stream.clone()));
+        self.parked
+            .extend(commit.park.iter().map(|parked| parked.stream.clone()));
         let parked = commit.park.len() as u64;
         self.publish.send_modify(|progress| {
             progress.position = commit.position;
@@ -266,7 +321,9 @@ fn fetch(read_store: Arc<dyn ReadStore>, generation: GenerationId) -> Fetch {
     Box::new(move |collection, id| {
         let ids = [id.to_owned()];
         let found = runtime.block_on(read_store.get(&generation, collection, &ids));
-        found.map(|mut found| found.pop().map(|(_, document)| document)).map_err(|error| error.to_string())
+        found
+            .map(|mut found| found.pop().map(|(_, document)| document))
+            .map_err(|error| error.to_string())
     })
 }
 

@@ -72,15 +72,26 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn start(from: Position) -> Self {
-        Self { since: Instant::now(), from }
+        Self {
+            since: Instant::now(),
+            from,
+        }
     }
 
     /// Gives percent, events per second, seconds left.
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
     pub(super) fn of(self, position: Position, head: Position) -> (f64, f64, Option<f64>) {
-        let seconds = self.since.elapsed().max(Duration::from_millis(1)).as_secs_f64();
+        let seconds = self
+            .since
+            .elapsed()
+            .max(Duration::from_millis(1))
+            .as_secs_f64();
         let rate = position.0.saturating_sub(self.from.0) as f64 / seconds;
-        let percent = if head.0 == 0 { 100.0 } else { (position.0 as f64 / head.0 as f64 * 100.0).min(100.0) };
+        let percent = if head.0 == 0 {
+            100.0
+        } else {
+            (position.0 as f64 / head.0 as f64 * 100.0).min(100.0)
+        };
         let left = head.0.saturating_sub(position.0) as f64;
         (percent, rate, (rate > 0.0).then(|| left / rate))
     }

@@ -111,7 +111,9 @@ impl Filter {
             Self::Field(path, comparison) if path.is_id() => {
                 matches::field(&Value::String(id.to_owned()), None, comparison)
             }
-            Self::Field(path, comparison) => matches::field(document, Some(path.as_str()), comparison),
+            Self::Field(path, comparison) => {
+                matches::field(document, Some(path.as_str()), comparison)
+            }
         }
     }
 }

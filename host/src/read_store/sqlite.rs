@@ -23,7 +23,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{Checkpoint, CollectionSpec, Commit, Error, Find, Found, Generation, GenerationId, ParkedEvent, ReadStore};
+use super::{
+    Checkpoint, CollectionSpec, Commit, Error, Find, Found, Generation, GenerationId, ParkedEvent,
+    ReadStore,
+};
 use crate::event_store::sqlite::database::{
     Database, Failure, Migration, OpenError, Purpose, Readers, Sync, Writer,
 };
@@ -66,7 +69,12 @@ impl SqliteReadStore {
     pub fn open_with_query_limit(folder: &Path, query_limit: Duration) -> Result<Self, Error> {
         let database = Database::open(folder, PURPOSE)?;
         let (readers, query_readers) = (database.readers(READERS), database.readers(QUERY_READERS));
-        Ok(Self { database, readers, query_readers, query_limit })
+        Ok(Self {
+            database,
+            readers,
+            query_readers,
+            query_limit,
+        })
     }
 }
 
@@ -81,29 +89,47 @@ impl ReadStore for SqliteReadStore {
     ) -> Result<GenerationId, Error> {
         let (projection, collections) = (projection.to_owned(), collections.to_vec());
         let work = move |writer: &mut Writer| {
-            generations::create(writer.begin(Sync::Normal)?, projection, store, plugin, &collections)
+            generations::create(
+                writer.begin(Sync::Normal)?,
+                projection,
+                store,
+                plugin,
+                &collections,
+            )
         };
         self.database.write(work).await
     }
 
     async fn generations(&self, projection: &str) -> Result<Vec<Generation>, Error> {
         let projection = projection.to_owned();
-        self.readers.read(move |reader| Ok(generations::list(reader, &projection)?)).await
+        self.readers
+            .read(move |reader| Ok(generations::list(reader, &projection)?))
+            .await
     }
 
     async fn projections(&self) -> Result<Vec<String>, Error> {
-        self.readers.read(|reader| Ok(generations::projections(reader)?)).await
+        self.readers
+            .read(|reader| Ok(generations::projections(reader)?))
+            .await
     }
 
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error> {
         let generation = generation.clone();
-        self.readers.read(move |reader| generations::checkpoint(reader, &generation)).await
+        self.readers
+            .read(move |reader| generations::checkpoint(reader, &generation))
+            .await
     }
 
-    async fn commit(&self, generation: &GenerationId, sequence: u64, commit: Commit) -> Result<(), Error> {
+    async fn commit(
+        &self,
+        generation: &GenerationId,
+        sequence: u64,
+        commit: Commit,
+    ) -> Result<(), Error> {
         let generation = generation.clone();
-        let work =
-            move |writer: &mut Writer| commit::commit(writer.begin(Sync::Normal)?, &generation, sequence, &commit);
+        let work = move |writer: &mut Writer| {
+            commit::commit(writer.begin(Sync::Normal)?, &generation, sequence, &commit)
+        };
         self.database.write(work).await
     }
 
@@ -113,15 +139,31 @@ impl ReadStore for SqliteReadStore {
         collection: &str,
         ids: &[String],
     ) -> Result<Vec<(String, Json)>, Error> {
-        let (generation, collection, ids) = (generation.clone(), collection.to_owned(), ids.to_vec());
-        self.readers.read(move |reader| documents::get(reader, &generation, &collection, ids)).await
+        let (generation, collection, ids) =
+            (generation.clone(), collection.to_owned(), ids.to_vec());
+        self.readers
+            .read(move |reader| documents::get(reader, &generation, &collection, ids))
+            .await
     }
 
-    async fn find(&self, generation: &GenerationId, collection: &str, find: Find) -> Result<Vec<Found>, Error> {
-        let (generation, collection, limit) = (generation.clone(), collection.to_owned(), self.query_limit);
-        let work = move |reader: &Connection| documents::find(reader, &generation, &collection, &find);
+    async fn find(
+        &self,
+        generation: &GenerationId,
+        collection: &str,
+        find: Find,
+    ) -> Result<Vec<Found>, Error> {
+        let (generation, collection, limit) =
+            (generation.clone(), collection.to_owned(), self.query_limit);
+        let work =
+            move |reader: &Connection| documents::find(reader, &generation, &collection, &find);
         let found = self.query_readers.read_within(limit, work).await;
-        found.map_err(|error| if matches!(error, Error::TooSlow { .. }) { Error::TooSlow { limit } } else { error })
+        found.map_err(|error| {
+            if matches!(error, Error::TooSlow { .. }) {
+                Error::TooSlow { limit }
+            } else {
+                error
+            }
+        })
     }
 
     async fn parked(
@@ -131,29 +173,39 @@ impl ReadStore for SqliteReadStore {
         limit: usize,
     ) -> Result<Vec<ParkedEvent>, Error> {
         let generation = generation.clone();
-        self.readers.read(move |reader| parked::list(reader, &generation, after, limit)).await
+        self.readers
+            .read(move |reader| parked::list(reader, &generation, after, limit))
+            .await
     }
 
     async fn parked_streams(&self, generation: &GenerationId) -> Result<Vec<StreamId>, Error> {
         let generation = generation.clone();
-        self.readers.read(move |reader| parked::streams(reader, &generation)).await
+        self.readers
+            .read(move |reader| parked::streams(reader, &generation))
+            .await
     }
 
     async fn switch(&self, generation: &GenerationId) -> Result<(), Error> {
         let generation = generation.clone();
-        self.database.write(move |writer| generations::switch(writer.begin(Sync::Normal)?, &generation)).await
+        self.database
+            .write(move |writer| generations::switch(writer.begin(Sync::Normal)?, &generation))
+            .await
     }
 
     async fn drop_generation(&self, generation: &GenerationId) -> Result<(), Error> {
         let generation = generation.clone();
-        self.database.write(move |writer| generations::drop(writer.begin(Sync::Normal)?, &generation)).await
+        self.database
+            .write(move |writer| generations::drop(writer.begin(Sync::Normal)?, &generation))
+            .await
     }
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match Failure::from(&error) {
-            Failure::Full => Self::Unavailable { reason: "no room is left on the disk".into() },
+            Failure::Full => Self::Unavailable {
+                reason: "no room is left on the disk".into(),
+            },
             Failure::Unavailable(reason) => Self::Unavailable { reason },
             Failure::Interrupted => Self::TooSlow { limit: QUERY_LIMIT },
             Failure::Refused(reason) | Failure::Damaged(reason) => Self::Refused { reason },
@@ -164,10 +216,15 @@ impl From<rusqlite::Error> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Broken { path, reason } => Self::CannotOpen { store: path, reason },
+            OpenError::Broken { path, reason } => Self::CannotOpen {
+                store: path,
+                reason,
+            },
             OpenError::TooNew { found, known } => Self::CannotOpen {
                 store: PURPOSE.file.into(),
-                reason: format!("it has schema {found}, this host knows {known}: run a newer host, or delete the file"),
+                reason: format!(
+                    "it has schema {found}, this host knows {known}: run a newer host, or delete the file"
+                ),
             },
         }
     }

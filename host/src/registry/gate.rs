@@ -26,24 +26,46 @@ pub(super) async fn check(parts: &Parts, plugin: &Arc<Plugin>) -> Result<(), Ref
 async fn check_census(parts: &Parts, descriptor: &Descriptor) -> Result<(), Refused> {
     let mut unread = Vec::new();
     for entry in parts.store.census().await? {
-        let (category, name) = entry.full_type.split_once('.').unwrap_or((&entry.full_type, ""));
-        let by_aggregate = descriptor.aggregate.as_ref().filter(|it| it.name.as_str() == category);
+        let (category, name) = entry
+            .full_type
+            .split_once('.')
+            .unwrap_or((&entry.full_type, ""));
+        let by_aggregate = descriptor
+            .aggregate
+            .as_ref()
+            .filter(|it| it.name.as_str() == category);
         let reads = |reads: &[u32]| reads.contains(&entry.schema_version);
-        let aggregate_fails = by_aggregate.is_some_and(|it| !it.event(name).is_some_and(|event| reads(&event.reads)));
-        let wanted = descriptor.projection.iter().flat_map(|it| &it.events).find(|it| it.full_type == entry.full_type);
+        let aggregate_fails =
+            by_aggregate.is_some_and(|it| !it.event(name).is_some_and(|event| reads(&event.reads)));
+        let wanted = descriptor
+            .projection
+            .iter()
+            .flat_map(|it| &it.events)
+            .find(|it| it.full_type == entry.full_type);
         if aggregate_fails || wanted.is_some_and(|wanted| !reads(&wanted.reads)) {
-            unread.push(format!("{} in schema version {}", entry.full_type, entry.schema_version));
+            unread.push(format!(
+                "{} in schema version {}",
+                entry.full_type, entry.schema_version
+            ));
         }
     }
     if unread.is_empty() {
         return Ok(());
     }
-    Err(Refused::CannotRead { reason: unread.join(", ") })
+    Err(Refused::CannotRead {
+        reason: unread.join(", "),
+    })
 }
 
 async fn check_streams(parts: &Parts, plugin: &Arc<Plugin>) -> Result<(), Refused> {
-    let Some(aggregate) = &plugin.descriptor.aggregate else { return Ok(()) };
-    for stream in parts.store.sample_streams(aggregate.name.as_str(), SAMPLE_STREAMS).await? {
+    let Some(aggregate) = &plugin.descriptor.aggregate else {
+        return Ok(());
+    };
+    for stream in parts
+        .store
+        .sample_streams(aggregate.name.as_str(), SAMPLE_STREAMS)
+        .await?
+    {
         let until = Past::Version(Version(SAMPLE_EVENTS));
         match look(&parts.store, plugin, &stream, until).await {
             Ok(_) => {}
@@ -51,7 +73,9 @@ async fn check_streams(parts: &Parts, plugin: &Arc<Plugin>) -> Result<(), Refuse
             // `look` is given the plugin.
             Err(LookError::UnknownAggregate { .. }) => {}
             Err(LookError::Plugin(fault)) => {
-                return Err(Refused::CannotRead { reason: format!("stream {stream}: {fault}") });
+                return Err(Refused::CannotRead {
+                    reason: format!("stream {stream}: {fault}"),
+                });
             }
         }
     }
@@ -60,17 +84,31 @@ async fn check_streams(parts: &Parts, plugin: &Arc<Plugin>) -> Result<(), Refuse
 
 /// An event that the live generation has parked may fail here too; a new failure refuses the version.
 async fn check_history(parts: &Parts, plugin: &Arc<Plugin>) -> Result<(), Refused> {
-    let Some(projection) = &plugin.descriptor.projection else { return Ok(()) };
+    let Some(projection) = &plugin.descriptor.projection else {
+        return Ok(());
+    };
     let parked: HashSet<StreamId> = match parts.engine.live(&projection.name) {
-        Some(live) => parts.read_store.parked_streams(&live.generation).await?.into_iter().collect(),
+        Some(live) => parts
+            .read_store
+            .parked_streams(&live.generation)
+            .await?
+            .into_iter()
+            .collect(),
         None => HashSet::new(),
     };
-    let events = parts.store.read_all(Position::START, SAMPLE_HISTORY).await?;
+    let events = parts
+        .store
+        .read_all(Position::START, SAMPLE_HISTORY)
+        .await?;
     let plugin = Arc::clone(plugin);
-    let tried = tokio::task::spawn_blocking(move || Trial::new(&plugin).fold(&events, &parked)).await;
+    let tried =
+        tokio::task::spawn_blocking(move || Trial::new(&plugin).fold(&events, &parked)).await;
     match tried {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(Refused::CannotRead { reason }),
-        Err(_) => Err(crate::event_store::Error::Unavailable { reason: "the host is stopping".to_owned() }.into()),
+        Err(_) => Err(crate::event_store::Error::Unavailable {
+            reason: "the host is stopping".to_owned(),
+        }
+        .into()),
     }
 }

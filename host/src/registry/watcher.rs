@@ -22,7 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Watches a folder for ever. The folder is made when it is not there. `looked` turns true when all that is in it at the
 /// start has been dealt with.
-pub(crate) async fn watch(registry: Registry, folder: PathBuf, activate: bool, looked: watch::Sender<bool>) {
+pub(crate) async fn watch(
+    registry: Registry,
+    folder: PathBuf,
+    activate: bool,
+    looked: watch::Sender<bool>,
+) {
     if let Err(error) = std::fs::create_dir_all(&folder) {
         tracing::warn!(%error, folder = %folder.display(), "the plugins folder cannot be made; it is looked for again");
     }
@@ -53,8 +58,11 @@ fn start_notices(folder: &Path, notice: mpsc::Sender<()>) -> Option<impl Sized> 
         // A notice that is already waiting covers this one.
         let _ = notice.try_send(());
     };
-    let started = new_debouncer(SETTLE, None, tell)
-        .and_then(|mut debouncer| debouncer.watch(folder, RecursiveMode::NonRecursive).map(|()| debouncer));
+    let started = new_debouncer(SETTLE, None, tell).and_then(|mut debouncer| {
+        debouncer
+            .watch(folder, RecursiveMode::NonRecursive)
+            .map(|()| debouncer)
+    });
     match started {
         Ok(debouncer) => Some(debouncer),
         Err(error) => {
@@ -64,21 +72,44 @@ fn start_notices(folder: &Path, notice: mpsc::Sender<()>) -> Option<impl Sized> 
     }
 }
 
-async fn look_through(registry: &Registry, folder: &Path, activate: bool, seen: &mut HashMap<PathBuf, Seen>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+async fn look_through(
+    registry: &Registry,
+    folder: &Path,
+    activate: bool,
+    seen: &mut HashMap<PathBuf, Seen>,
+) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "wasm")
+    });
     files.sort_unstable();
     seen.retain(|file, _| files.contains(file));
     for file in files {
-        if seen.get(&file).is_some_and(|seen| Some(seen.stamp) == stamp(&file)) {
+        if seen
+            .get(&file)
+            .is_some_and(|seen| Some(seen.stamp) == stamp(&file))
+        {
             continue;
         }
-        let Some((stamp, bytes)) = read_settled(&file).await else { continue };
+        let Some((stamp, bytes)) = read_settled(&file).await else {
+            continue;
+        };
         let digest = Digest::of(&bytes);
         let known = seen.get(&file).and_then(|seen| seen.digest) == Some(digest);
         if known || take_up(registry, &file, digest, bytes, activate).await {
-            seen.insert(file, Seen { stamp, digest: Some(digest) });
+            seen.insert(
+                file,
+                Seen {
+                    stamp,
+                    digest: Some(digest),
+                },
+            );
         }
     }
 }
@@ -101,8 +132,18 @@ async fn read_settled(file: &Path) -> Option<(Stamp, Vec<u8>)> {
 }
 
 /// Tells whether the content has been dealt with, for good or ill; a store that is away leaves it for later.
-async fn take_up(registry: &Registry, file: &Path, digest: Digest, bytes: Vec<u8>, activate: bool) -> bool {
-    let source = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+async fn take_up(
+    registry: &Registry,
+    file: &Path,
+    digest: Digest,
+    bytes: Vec<u8>,
+    activate: bool,
+) -> bool {
+    let source = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let store = &registry.parts().store;
     let known = match store.find_plugin(digest).await {
         Ok(known) => known.is_some(),
@@ -114,7 +155,9 @@ async fn take_up(registry: &Registry, file: &Path, digest: Digest, bytes: Vec<u8
         Err(_) => return true,
     };
     let active = match store.active_plugins().await {
-        Ok(active) => active.into_iter().any(|active| active.name == plugin.descriptor.name),
+        Ok(active) => active
+            .into_iter()
+            .any(|active| active.name == plugin.descriptor.name),
         Err(error) => return later(&source, &error),
     };
     if !activate && (known || active) {

@@ -35,7 +35,10 @@ impl Events {
     fn from(response: Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, buffer: String::new() }
+        Self {
+            response,
+            buffer: String::new(),
+        }
     }
 
     /// Returns the next event; `None` when the stream has ended.
@@ -49,7 +52,9 @@ impl Events {
                 }
             }
             let chunk = tokio::time::timeout(Duration::from_secs(30), self.response.chunk()).await;
-            let chunk = chunk.expect("something comes within 30 s").expect("the connection holds")?;
+            let chunk = chunk
+                .expect("something comes within 30 s")
+                .expect("the connection holds")?;
             self.buffer.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -68,7 +73,9 @@ impl Events {
 pub(crate) async fn request(host: &TestHost, query: &str, last: Option<u64>) -> Response {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = http.get(format!("{}/v1/events{query}", host.client.base()));
-    let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+    let request = last.into_iter().fold(request, |request, last| {
+        request.header("last-event-id", last)
+    });
     request.send().await.unwrap()
 }
 

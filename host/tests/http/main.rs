@@ -1,5 +1,11 @@
 //! The HTTP surface: shapes, headers, every problem, event streams, bounds, and the OpenAPI document.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

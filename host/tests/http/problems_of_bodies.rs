@@ -32,8 +32,16 @@ async fn a_payload_that_is_not_what_the_command_takes_is_told() {
     cases.post(LIKE, "").await;
     cases.post(LIKE, "null").await;
     let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
-    cases.send(Method::POST, LIKE, "65 levels", |request| request.body(deep)).await;
-    cases.send(Method::POST, LIKE, "not UTF-8", |request| request.body(b"{\"a\": \"\xff\"}".to_vec())).await;
+    cases
+        .send(Method::POST, LIKE, "65 levels", |request| {
+            request.body(deep)
+        })
+        .await;
+    cases
+        .send(Method::POST, LIKE, "not UTF-8", |request| {
+            request.body(b"{\"a\": \"\xff\"}".to_vec())
+        })
+        .await;
     expect![[r#"
         POST /v1/commands/post/1/create {
             400 malformed-body: not JSON: EOF while parsing an object at line 1 column 1
@@ -75,15 +83,43 @@ async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
     let padded = |length: usize| SOUND.to_owned() + &" ".repeat(length - SOUND.len());
     let chunked = |length: usize| {
         let text = padded(length);
-        let chunks: Vec<_> = text.as_bytes().chunks(300).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect();
+        let chunks: Vec<_> = text
+            .as_bytes()
+            .chunks(300)
+            .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
+            .collect();
         Body::wrap_stream(futures_util::stream::iter(chunks))
     };
-    cases.send(Method::POST, CREATE, "1000 bytes", |request| request.body(padded(1_000))).await;
-    cases.send(Method::POST, CREATE, "1001 bytes", |request| request.body(padded(1_001))).await;
-    cases.send(Method::POST, CREATE, "1000 bytes in chunks", |request| request.body(chunked(1_000))).await;
-    cases.send(Method::POST, CREATE, "1001 bytes in chunks", |request| request.body(chunked(1_001))).await;
-    cases.send(Method::POST, CREATE, "5 MB", |request| request.body(padded(5_000_000))).await;
-    cases.send(Method::POST, CREATE, "5 MB in chunks", |request| request.body(chunked(5_000_000))).await;
+    cases
+        .send(Method::POST, CREATE, "1000 bytes", |request| {
+            request.body(padded(1_000))
+        })
+        .await;
+    cases
+        .send(Method::POST, CREATE, "1001 bytes", |request| {
+            request.body(padded(1_001))
+        })
+        .await;
+    cases
+        .send(Method::POST, CREATE, "1000 bytes in chunks", |request| {
+            request.body(chunked(1_000))
+        })
+        .await;
+    cases
+        .send(Method::POST, CREATE, "1001 bytes in chunks", |request| {
+            request.body(chunked(1_001))
+        })
+        .await;
+    cases
+        .send(Method::POST, CREATE, "5 MB", |request| {
+            request.body(padded(5_000_000))
+        })
+        .await;
+    cases
+        .send(Method::POST, CREATE, "5 MB in chunks", |request| {
+            request.body(chunked(5_000_000))
+        })
+        .await;
     expect![[r#"
         POST /v1/commands/post/1/create 1000 bytes
             200 {"stream":"post-1","version":1,"position":1,"command_id":"01
@@ -97,7 +133,8 @@ async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
             413 too-large: the body has more than 1000 bytes
         POST /v1/commands/post/1/create 5 MB in chunks
             413 too-large: the body has more than 1000 bytes
-    "#]].assert_eq(cases.lines());
+    "#]]
+    .assert_eq(cases.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,10 +166,15 @@ async fn a_header_that_means_nothing_is_refused_by_name() {
     ];
     cases.post(CREATE, SOUND).await;
     for headers in headers {
-        let note: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value:.12}")).collect();
+        let note: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value:.12}"))
+            .collect();
         cases
             .send(Method::POST, LIKE, &note.join(", "), |request| {
-                headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+                headers.iter().fold(request, |request, (name, value)| {
+                    request.header(*name, *value)
+                })
             })
             .await;
     }

@@ -13,8 +13,20 @@ async fn a_guest_that_breaks_is_named_and_tells_nothing_of_its_inside() {
     // Long enough for what is quick, however busy the machine is.
     let host = small::start_with(&["saboteur"], |config| config.limits.deadline_ms = 1_000).await;
     let mut cases = Cases::new(&host);
-    for command in ["refuse", "panic", "loop-forever", "not-json", "undeclared-event", "break-evolve"] {
-        cases.post(Box::leak(format!("/v1/commands/saboteur/{command}/{command}").into_boxed_str()), "").await;
+    for command in [
+        "refuse",
+        "panic",
+        "loop-forever",
+        "not-json",
+        "undeclared-event",
+        "break-evolve",
+    ] {
+        cases
+            .post(
+                Box::leak(format!("/v1/commands/saboteur/{command}/{command}").into_boxed_str()),
+                "",
+            )
+            .await;
     }
     cases.get("/v1/queries/plan-badly?how=panic").await;
     cases.get("/v1/queries/plan-badly?how=loop").await;
@@ -50,12 +62,37 @@ async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
     let mut module = post.clone();
     module[4..8].copy_from_slice(&[1, 0, 0, 0]);
     let put = |bytes: Vec<u8>| move |request: reqwest::RequestBuilder| request.body(bytes);
-    cases.send(Method::PUT, "/v1/plugins/post", "nothing", put(Vec::new())).await;
-    cases.send(Method::PUT, "/v1/plugins/post", "random bytes", put(b"\x93\x01random".to_vec())).await;
-    cases.send(Method::PUT, "/v1/plugins/post", "a core module", put(module)).await;
-    cases.send(Method::PUT, "/v1/plugins/other", "another name", put(post.clone())).await;
     cases
-        .send(Method::PUT, "/v1/plugins/post", "text/plain", |request| request.header("content-type", "text/plain"))
+        .send(Method::PUT, "/v1/plugins/post", "nothing", put(Vec::new()))
+        .await;
+    cases
+        .send(
+            Method::PUT,
+            "/v1/plugins/post",
+            "random bytes",
+            put(b"\x93\x01random".to_vec()),
+        )
+        .await;
+    cases
+        .send(
+            Method::PUT,
+            "/v1/plugins/post",
+            "a core module",
+            put(module),
+        )
+        .await;
+    cases
+        .send(
+            Method::PUT,
+            "/v1/plugins/other",
+            "another name",
+            put(post.clone()),
+        )
+        .await;
+    cases
+        .send(Method::PUT, "/v1/plugins/post", "text/plain", |request| {
+            request.header("content-type", "text/plain")
+        })
         .await;
     expect![[r#"
         PUT /v1/plugins/post nothing
@@ -72,18 +109,47 @@ async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
     // What the parser says of a torn file depends on its version.
     let torn = host.client.put("/v1/plugins/post", half).await.expect(422);
     assert_eq!(torn.code(), "plugin-refused");
-    assert!(torn.body["detail"].as_str().unwrap().starts_with("not a WebAssembly component: "), "{torn:?}");
+    assert!(
+        torn.body["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("not a WebAssembly component: "),
+        "{torn:?}"
+    );
     let refusals = host.client.get("/v1/plugins").await.expect(200).body["refusals"].clone();
-    assert!(refusals.to_string().contains("not a WebAssembly component"), "{refusals}");
-    host.client.command("post", "1", "create", json!({"author": "ada", "message": "hello"})).await.expect(200);
+    assert!(
+        refusals.to_string().contains("not a WebAssembly component"),
+        "{refusals}"
+    );
+    host.client
+        .command(
+            "post",
+            "1",
+            "create",
+            json!({"author": "ada", "message": "hello"}),
+        )
+        .await
+        .expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_not_installed_is_not_activated() {
     let host = small::start(&["post"]).await;
     let mut cases = Cases::new(&host);
-    let zeros: &'static str = Box::leak(json!({"digest": "0".repeat(64)}).to_string().into_boxed_str());
-    for body in ["", "{", "{}", r#"{"digest": "x"}"#, r#"{"digest": 7}"#, r#"{"digest": "0", "force": true}"#, zeros] {
+    let zeros: &'static str = Box::leak(
+        json!({"digest": "0".repeat(64)})
+            .to_string()
+            .into_boxed_str(),
+    );
+    for body in [
+        "",
+        "{",
+        "{}",
+        r#"{"digest": "x"}"#,
+        r#"{"digest": 7}"#,
+        r#"{"digest": "0", "force": true}"#,
+        zeros,
+    ] {
         cases.post("/v1/plugins/post/activate", body).await;
     }
     expect![[r#"
@@ -107,15 +173,43 @@ async fn a_version_that_is_not_installed_is_not_activated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installed_version_becomes_active_under_its_own_name_alone() {
     let host = small::start(&["post"]).await;
-    let installed = host.client.put("/v1/plugins/posts", component("posts")).await.expect(200).body;
-    assert_eq!((&installed["name"], &installed["active"]), (&json!("posts"), &json!(false)));
+    let installed = host
+        .client
+        .put("/v1/plugins/posts", component("posts"))
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&installed["name"], &installed["active"]),
+        (&json!("posts"), &json!(false))
+    );
     assert_eq!(installed["projection"]["collections"], json!(["posts"]));
     let activation = json!({"digest": installed["digest"]});
-    assert_eq!(host.client.post("/v1/plugins/post/activate", activation.clone()).await.expect(404).code(), "unknown-plugin");
-    let activated = host.client.post("/v1/plugins/posts/activate", activation).await.expect(200).body;
-    assert_eq!((&activated["name"], &activated["active"]), (&json!("posts"), &json!(true)));
+    assert_eq!(
+        host.client
+            .post("/v1/plugins/post/activate", activation.clone())
+            .await
+            .expect(404)
+            .code(),
+        "unknown-plugin"
+    );
+    let activated = host
+        .client
+        .post("/v1/plugins/posts/activate", activation)
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&activated["name"], &activated["active"]),
+        (&json!("posts"), &json!(true))
+    );
     let listed = host.client.get("/v1/plugins").await.expect(200).body;
-    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|plugin| plugin["name"].clone()).collect();
+    let names: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plugin| plugin["name"].clone())
+        .collect();
     assert_eq!(names, ["post", "posts"]);
     assert_eq!(listed["next"], json!(null));
     assert_eq!(listed["items"][0]["aggregate"]["name"], "post");

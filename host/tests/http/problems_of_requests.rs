@@ -11,7 +11,14 @@ use crate::small;
 async fn a_path_or_method_that_is_none_is_told() {
     let host = small::start(&[]).await;
     let mut cases = Cases::new(&host);
-    for path in ["/nothing", "/v1", "/v1/streams/post/", "/v1/streams/post/a%zz", "/v1/streams/post/%ff", "/docs/secret"] {
+    for path in [
+        "/nothing",
+        "/v1",
+        "/v1/streams/post/",
+        "/v1/streams/post/a%zz",
+        "/v1/streams/post/%ff",
+        "/docs/secret",
+    ] {
         cases.get(path).await;
     }
     for (method, path) in [
@@ -49,7 +56,15 @@ async fn a_path_or_method_that_is_none_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
     let host = small::start(&["post", "posts"]).await;
-    host.client.command("post", "1", "create", json!({"author": "ada", "message": "hello"})).await.expect(200);
+    host.client
+        .command(
+            "post",
+            "1",
+            "create",
+            json!({"author": "ada", "message": "hello"}),
+        )
+        .await
+        .expect(200);
     let mut cases = Cases::new(&host);
     let long = format!("/v1/streams/post/{}", "x".repeat(201));
     for path in [
@@ -70,7 +85,11 @@ async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
     ] {
         cases.get(path).await;
     }
-    for path in ["/v1/commands/nothing/1/like", "/v1/commands/post/1/nothing", "/v1/commands/post/%0A/like"] {
+    for path in [
+        "/v1/commands/nothing/1/like",
+        "/v1/commands/post/1/nothing",
+        "/v1/commands/post/%0A/like",
+    ] {
         cases.post(path, "{}").await;
     }
     expect![[r#"
@@ -230,7 +249,9 @@ async fn a_filter_sort_or_cursor_that_is_none_is_told() {
     ] {
         cases.get(&format!("/v1/collections/posts?{query}")).await;
     }
-    cases.get("/v1/queries/find-all-posts?cursor=nonsense").await;
+    cases
+        .get("/v1/queries/find-all-posts?cursor=nonsense")
+        .await;
     cases.get("/v1/streams/post/1?cursor=nonsense").await;
     expect![[r#"
         GET /v1/collections/posts?filter={

@@ -23,7 +23,9 @@ impl Answer {
     /// The position of an accepted command.
     #[track_caller]
     pub fn position(&self) -> u64 {
-        self.body["position"].as_u64().unwrap_or_else(|| panic!("no position in {self:?}"))
+        self.body["position"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no position in {self:?}"))
     }
 
     /// The code of a problem.
@@ -41,8 +43,14 @@ impl Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        Self { http, base: format!("http://{address}") }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client can be made");
+        Self {
+            http,
+            base: format!("http://{address}"),
+        }
     }
 
     pub fn base(&self) -> &str {
@@ -50,8 +58,15 @@ impl Client {
     }
 
     /// Sends a command; panics when there is no answer.
-    pub async fn command(&self, aggregate: &str, id: &str, command: &str, payload: Value) -> Answer {
-        self.command_with(aggregate, id, command, payload, &[]).await
+    pub async fn command(
+        &self,
+        aggregate: &str,
+        id: &str,
+        command: &str,
+        payload: Value,
+    ) -> Answer {
+        self.command_with(aggregate, id, command, payload, &[])
+            .await
     }
 
     /// Sends a command with headers.
@@ -63,7 +78,9 @@ impl Client {
         payload: Value,
         headers: &[(&str, &str)],
     ) -> Answer {
-        self.try_command(aggregate, id, command, payload, headers).await.expect("the host answers")
+        self.try_command(aggregate, id, command, payload, headers)
+            .await
+            .expect("the host answers")
     }
 
     /// Sends a command to a host that may be gone.
@@ -75,7 +92,13 @@ impl Client {
         payload: Value,
         headers: &[(&str, &str)],
     ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.http.post(format!("{}/v1/commands/{aggregate}/{id}/{command}", self.base)).json(&payload);
+        let mut request = self
+            .http
+            .post(format!(
+                "{}/v1/commands/{aggregate}/{id}/{command}",
+                self.base
+            ))
+            .json(&payload);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -91,11 +114,15 @@ impl Client {
     }
 
     pub async fn put(&self, path: &str, body: Vec<u8>) -> Answer {
-        answer(self.http.put(format!("{}{path}", self.base)).body(body)).await.expect("the host answers")
+        answer(self.http.put(format!("{}{path}", self.base)).body(body))
+            .await
+            .expect("the host answers")
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        answer(self.http.post(format!("{}{path}", self.base)).json(&body)).await.expect("the host answers")
+        answer(self.http.post(format!("{}{path}", self.base)).json(&body))
+            .await
+            .expect("the host answers")
     }
 
     /// Walks a list to its end and gives all items.
@@ -104,8 +131,17 @@ impl Client {
         let mut items = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.get(&format!("{path}{join}limit=1000{cursor}")).await.expect(200);
-            items.extend(page.body["items"].as_array().expect("a list").iter().cloned());
+            let page = self
+                .get(&format!("{path}{join}limit=1000{cursor}"))
+                .await
+                .expect(200);
+            items.extend(
+                page.body["items"]
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .cloned(),
+            );
             match page.body["next"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return items,
@@ -119,5 +155,9 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }

@@ -48,7 +48,10 @@ pub(crate) fn on(to: &str, expected: StreamHead, events: usize) -> Entry {
 
 /// A refused command on a stream that stands at `expected`.
 pub(crate) fn refusal(to: &str, expected: StreamHead) -> Entry {
-    Entry { decision: Decision::Refused, ..on(to, expected, 0) }
+    Entry {
+        decision: Decision::Refused,
+        ..on(to, expected, 0)
+    }
 }
 
 pub(crate) fn event(number: usize) -> NewEvent {
@@ -56,21 +59,40 @@ pub(crate) fn event(number: usize) -> NewEvent {
         event_id: Uuid::now_v7(),
         event_type: "PostCreated".into(),
         schema_version: 1,
-        data: Json::from_store(&format!(r#"{{"number":{number},"title":"O'Neill \"quoted\" 😀"}}"#)),
+        data: Json::from_store(&format!(
+            r#"{{"number":{number},"title":"O'Neill \"quoted\" 😀"}}"#
+        )),
     }
 }
 
 /// The head that a stream has once an entry stands on the head before it, as far as a writer can know it.
 pub(crate) fn speculated(entry: &Entry) -> StreamHead {
-    let Decision::Accepted(events) = &entry.decision else { return entry.expected };
-    let Some(last) = events.last() else { return entry.expected };
+    let Decision::Accepted(events) = &entry.decision else {
+        return entry.expected;
+    };
+    let Some(last) = events.last() else {
+        return entry.expected;
+    };
     let version = Version(entry.expected.version.0 + events.len() as u64);
-    StreamHead { version, event_id: last.event_id, time: entry.time, position: Position::START }
+    StreamHead {
+        version,
+        event_id: last.event_id,
+        time: entry.time,
+        position: Position::START,
+    }
 }
 
 /// Appends a batch.
-pub(crate) async fn append<const N: usize>(store: &Arc<dyn EventStore>, entries: [Entry; N]) -> [Outcome; N] {
-    store.append(Arc::new(entries)).await.unwrap().try_into().unwrap()
+pub(crate) async fn append<const N: usize>(
+    store: &Arc<dyn EventStore>,
+    entries: [Entry; N],
+) -> [Outcome; N] {
+    store
+        .append(Arc::new(entries))
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap()
 }
 
 /// Appends one entry that must stand, and returns its stream's new head.
@@ -90,8 +112,16 @@ pub(crate) async fn append_one(store: &Arc<dyn EventStore>, entry: Entry) -> Str
 
 /// Appends `count` events, each on a stream of its own.
 pub(crate) async fn fill(store: &Arc<dyn EventStore>, prefix: &str, count: usize) {
-    let entries: Vec<Entry> = (0..count).map(|number| creating(&format!("post-{prefix}{number}"), 1)).collect();
-    store.append(entries.into()).await.unwrap().iter().map(appended).for_each(drop);
+    let entries: Vec<Entry> = (0..count)
+        .map(|number| creating(&format!("post-{prefix}{number}"), 1))
+        .collect();
+    store
+        .append(entries.into())
+        .await
+        .unwrap()
+        .iter()
+        .map(appended)
+        .for_each(drop);
 }
 
 pub(crate) async fn all(store: &Arc<dyn EventStore>) -> Vec<Arc<RecordedEvent>> {

@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 /// Polls until `probe` gives a value; fails with what it last said when it never does.
 #[track_caller]
-pub async fn eventually<R, E: Debug, F: Future<Output = Result<R, E>>>(what: &str, mut probe: impl FnMut() -> F) -> R {
+pub async fn eventually<R, E: Debug, F: Future<Output = Result<R, E>>>(
+    what: &str,
+    mut probe: impl FnMut() -> F,
+) -> R {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match probe().await {
             Ok(value) => return value,
-            Err(last) if Instant::now() > deadline => panic!("{what} did not happen; last: {last:?}"),
+            Err(last) if Instant::now() > deadline => {
+                panic!("{what} did not happen; last: {last:?}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

@@ -24,7 +24,10 @@ impl HostProcess {
     /// Starts on a given port.
     pub async fn start_on(port: u16, data: &Path, plugins: &Path, more: &[&str]) -> Self {
         let listen = format!("127.0.0.1:{port}");
-        let log = std::fs::File::options().append(true).create(true).open(data.with_extension("log"));
+        let log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(data.with_extension("log"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_foldhost"))
             .args(["serve", "--listen", &listen, "--data"])
             .arg(data)
@@ -39,13 +42,24 @@ impl HostProcess {
         let client = Client::new(SocketAddr::from(([127, 0, 0, 1], port)));
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            if client.try_get("/readyz").await.is_ok_and(|answer| answer.status == 200) {
+            if client
+                .try_get("/readyz")
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return Self { child, client };
             }
             if let Ok(Some(status)) = child.try_wait() {
-                panic!("the host ended with {status}: {}", tail(&data.with_extension("log")));
+                panic!(
+                    "the host ended with {status}: {}",
+                    tail(&data.with_extension("log"))
+                );
             }
-            assert!(Instant::now() < deadline, "the host is not ready: {}", tail(&data.with_extension("log")));
+            assert!(
+                Instant::now() < deadline,
+                "the host is not ready: {}",
+                tail(&data.with_extension("log"))
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -73,11 +87,16 @@ impl Drop for HostProcess {
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("the listener has an address").port()
+    listener
+        .local_addr()
+        .expect("the listener has an address")
+        .port()
 }
 
 fn tail(log: &Path) -> String {
-    let Ok(file) = std::fs::File::open(log) else { return String::new() };
+    let Ok(file) = std::fs::File::open(log) else {
+        return String::new();
+    };
     let lines: Vec<String> = BufReader::new(file).lines().map_while(Result::ok).collect();
     lines[lines.len().saturating_sub(5)..].join(" | ")
 }

@@ -8,8 +8,15 @@ use std::io::Write as _;
 pub fn missing(test: &str, what: &str) {
     let line = format!("{test}: {what}");
     if let Some(list) = std::env::var_os("FOLDHOST_MISSING_LIST") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(list);
-        file.and_then(|mut file| writeln!(file, "{line}")).expect("the list of missing tests can be written");
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list);
+        file.and_then(|mut file| writeln!(file, "{line}"))
+            .expect("the list of missing tests can be written");
     }
-    assert!(std::env::var_os("FOLDHOST_ALLOW_MISSING").is_some(), "{line}");
+    assert!(
+        std::env::var_os("FOLDHOST_ALLOW_MISSING").is_some(),
+        "{line}"
+    );
 }

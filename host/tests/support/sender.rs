@@ -17,7 +17,16 @@ impl Sender {
     /// Sends a file of commands, sixty-four in flight, and notes each answer in `receipts`.
     pub fn start(file: &Path, url: &str, receipts: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_foldhost"))
-            .args(["command", "send", "--json", "--in-flight", "64", "--url", url, "--file"])
+            .args([
+                "command",
+                "send",
+                "--json",
+                "--in-flight",
+                "64",
+                "--url",
+                url,
+                "--file",
+            ])
             .arg(file)
             .arg("--receipts")
             .arg(receipts)
@@ -26,12 +35,17 @@ impl Sender {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the sender can be started");
-        Self { child, receipts: receipts.to_owned() }
+        Self {
+            child,
+            receipts: receipts.to_owned(),
+        }
     }
 
     /// How many answers there are so far.
     pub fn answered(&self) -> usize {
-        std::fs::read(&self.receipts).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+        std::fs::read(&self.receipts).map_or(0, |bytes| {
+            bytes.iter().filter(|byte| **byte == b'\n').count()
+        })
     }
 
     /// Whether it is still at work.
@@ -43,12 +57,20 @@ impl Sender {
     #[track_caller]
     pub fn finish(self) -> BTreeMap<String, Vec<Value>> {
         let output = self.child.wait_with_output().expect("the sender ends");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let file = std::fs::File::open(&self.receipts).expect("the receipts can be read");
         let mut answers = BTreeMap::<String, Vec<Value>>::new();
         for line in BufReader::new(file).lines() {
-            let answer: Value = serde_json::from_str(&line.expect("a line")).expect("a receipt is JSON");
-            let id = answer["command_id"].as_str().expect("a receipt names its command").to_owned();
+            let answer: Value =
+                serde_json::from_str(&line.expect("a line")).expect("a receipt is JSON");
+            let id = answer["command_id"]
+                .as_str()
+                .expect("a receipt names its command")
+                .to_owned();
             answers.entry(id).or_default().push(answer);
         }
         answers

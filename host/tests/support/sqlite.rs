@@ -33,7 +33,11 @@ pub(crate) async fn tail() -> Tail {
     let folder = Folder::fresh();
     let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(folder.path()).unwrap());
     let log = Arc::new(TailEventLog::new(Arc::clone(&store)));
-    Tail { _folder: folder, store, log }
+    Tail {
+        _folder: folder,
+        store,
+        log,
+    }
 }
 
 #[async_trait]

@@ -62,15 +62,25 @@ impl TestHost {
             ..Config::default()
         };
         change(&mut config);
-        let host = Host::builder(config).start().await.expect("the host starts");
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let host = Host::builder(config)
+            .start()
+            .await
+            .expect("the host starts");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("the listener has an address");
         let router = host.router();
         let server = tokio::spawn(async move {
             // Ends when the task is aborted.
             let _ = axum::serve(listener, router).await;
         });
-        Self { host, client: Client::new(address), folder, server }
+        Self {
+            host,
+            client: Client::new(address),
+            folder,
+            server,
+        }
     }
 
     /// Installs and activates a sample plugin.
@@ -80,8 +90,15 @@ impl TestHost {
 
     /// Installs and activates a component.
     pub async fn take_up_bytes(&self, name: &str, bytes: Vec<u8>) {
-        let plugin = self.host.install(name, bytes).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        self.host.activate(plugin.digest).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let plugin = self
+            .host
+            .install(name, bytes)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.host
+            .activate(plugin.digest)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Stops and gives the folder, for another start.

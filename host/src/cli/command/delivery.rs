@@ -78,7 +78,9 @@ impl Delivery {
             let wait = wanted.unwrap_or(pause).min(LONGEST_PAUSE).max(pause);
             if Instant::now() + wait > until {
                 let patience = self.patience.as_secs();
-                return Ok(Answer::Unanswered(format!("given up after {patience} s: {reason}")));
+                return Ok(Answer::Unanswered(format!(
+                    "given up after {patience} s: {reason}"
+                )));
             }
             tracing::debug!(command_id = command.command_id, reason, "sent again");
             sleep(wait).await;
@@ -87,17 +89,32 @@ impl Delivery {
     }
 
     fn request(&self, command: &Outgoing) -> Result<RequestBuilder, Usage> {
-        let url = self.client.url(&["v1", "commands", &command.aggregate, &command.id, &command.command])?;
-        let key = HeaderValue::from_bytes(command.command_id.as_bytes())
-            .map_err(|_| Usage(format!("the command id {:?} cannot be sent as a header", command.command_id)))?;
+        let url = self.client.url(&[
+            "v1",
+            "commands",
+            &command.aggregate,
+            &command.id,
+            &command.command,
+        ])?;
+        let key = HeaderValue::from_bytes(command.command_id.as_bytes()).map_err(|_| {
+            Usage(format!(
+                "the command id {:?} cannot be sent as a header",
+                command.command_id
+            ))
+        })?;
         let mut request = self.client.post(url).header("idempotency-key", key);
         request = match command.expect {
             None => request,
             Some(0) => request.header(IF_NONE_MATCH, "*"),
             Some(version) => request.header(IF_MATCH, format!("\"{version}\"")),
         };
-        let payload = command.payload.as_ref().map_or("{}", |payload| payload.get());
-        Ok(request.header(CONTENT_TYPE, "application/json").body(payload.to_owned()))
+        let payload = command
+            .payload
+            .as_ref()
+            .map_or("{}", |payload| payload.get());
+        Ok(request
+            .header(CONTENT_TYPE, "application/json")
+            .body(payload.to_owned()))
     }
 }
 
@@ -122,6 +139,12 @@ async fn attempt(request: RequestBuilder) -> Attempt {
 }
 
 fn retry_after(answer: &Response) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    let seconds = answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }

@@ -25,7 +25,12 @@ const BAR: &str = "{spinner} [{bar:32}] {percent:>3} % {wide_msg} {eta}";
 const SPINNER: &str = "{spinner} {wide_msg}";
 
 /// Sends all commands of a file and prints the tally.
-pub(super) async fn send(file: &str, options: &Options, delivery: Delivery, output: Output) -> Result<()> {
+pub(super) async fn send(
+    file: &str,
+    options: &Options,
+    delivery: Delivery,
+    output: Output,
+) -> Result<()> {
     let lines = Lines::open(file).await?;
     let receipts = Receipts::open(options.receipts.as_deref())?;
     // Without it repetitions are not counted; whether the host is there at all shows with the first command.
@@ -97,11 +102,18 @@ impl Sending {
     /// Sends as much as may be under way.
     fn fill(&mut self) {
         while self.under_way.len() < self.most && !self.given_up {
-            let Some((stream, (line, command))) = self.lanes.next() else { return };
+            let Some((stream, (line, command))) = self.lanes.next() else {
+                return;
+            };
             let delivery = self.delivery.clone();
             self.under_way.push(Box::pin(async move {
                 let answer = delivery.deliver(&command).await;
-                Ended { stream, line, command_id: command.command_id, answer }
+                Ended {
+                    stream,
+                    line,
+                    command_id: command.command_id,
+                    answer,
+                }
             }));
         }
     }
@@ -120,16 +132,30 @@ impl Sending {
     fn count(&mut self, ended: &Ended) -> Result<()> {
         let command_id = ended.command_id.as_str();
         match &ended.answer {
-            Ok(Answer::Accepted { status, body }) => self.accept(ended.line, command_id, *status, body)?,
+            Ok(Answer::Accepted { status, body }) => {
+                self.accept(ended.line, command_id, *status, body)?
+            }
             Ok(Answer::Refused(problem)) => {
                 self.tally.refuse(&problem.code);
                 let (status, code) = (problem.status, Some(problem.code.as_str()));
-                self.receipts.write(&Receipt { command_id, status, position: None, version: None, code })?;
+                self.receipts.write(&Receipt {
+                    command_id,
+                    status,
+                    position: None,
+                    version: None,
+                    code,
+                })?;
             }
             Ok(Answer::Failed(problem)) => {
                 self.fail(ended.line, &problem.to_string());
                 let (status, code) = (problem.status, Some(problem.code.as_str()));
-                self.receipts.write(&Receipt { command_id, status, position: None, version: None, code })?;
+                self.receipts.write(&Receipt {
+                    command_id,
+                    status,
+                    position: None,
+                    version: None,
+                    code,
+                })?;
             }
             Ok(Answer::Unanswered(reason)) => {
                 self.given_up = true;
@@ -150,9 +176,16 @@ impl Sending {
             self.fail(line, "the host's receipt is not understood");
             return Ok(());
         };
-        self.tally.accept(receipt.events.first().map(|event| event.position));
+        self.tally
+            .accept(receipt.events.first().map(|event| event.position));
         let (position, version) = (Some(receipt.position), Some(receipt.version));
-        self.receipts.write(&Receipt { command_id, status, position, version, code: None })
+        self.receipts.write(&Receipt {
+            command_id,
+            status,
+            position,
+            version,
+            code: None,
+        })
     }
 
     fn fail(&mut self, line: u64, reason: &str) {

@@ -22,7 +22,12 @@ const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 impl<T> Default for Lanes<T> {
     fn default() -> Self {
-        Self { busy: HashMap::new(), ready: VecDeque::new(), waiting: 0, waiting_bytes: 0 }
+        Self {
+            busy: HashMap::new(),
+            ready: VecDeque::new(),
+            waiting: 0,
+            waiting_bytes: 0,
+        }
     }
 }
 
@@ -55,7 +60,9 @@ impl<T> Lanes<T> {
 
     /// Says that a stream's command is answered, so that its next one may go.
     pub(super) fn done(&mut self, stream: &str) {
-        let Some(lane) = self.busy.get_mut(stream) else { return };
+        let Some(lane) = self.busy.get_mut(stream) else {
+            return;
+        };
         match lane.pop_front() {
             Some((command, bytes)) => self.ready.push_back((stream.to_owned(), command, bytes)),
             None => {

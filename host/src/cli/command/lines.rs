@@ -49,15 +49,31 @@ impl Lines {
     /// Opens a file, or standard input for `-`.
     pub(super) async fn open(file: &str) -> Result<Self> {
         if file == "-" {
-            return Ok(Self::new(Box::new(BufReader::new(tokio::io::stdin())), None));
+            return Ok(Self::new(
+                Box::new(BufReader::new(tokio::io::stdin())),
+                None,
+            ));
         }
-        let open = tokio::fs::File::open(Path::new(file)).await.with_context(|| format!("cannot open {file}"))?;
-        let about = open.metadata().await.with_context(|| format!("cannot read {file}"))?;
-        Ok(Self::new(Box::new(BufReader::with_capacity(BUFFER, open)), about.is_file().then_some(about.len())))
+        let open = tokio::fs::File::open(Path::new(file))
+            .await
+            .with_context(|| format!("cannot open {file}"))?;
+        let about = open
+            .metadata()
+            .await
+            .with_context(|| format!("cannot read {file}"))?;
+        Ok(Self::new(
+            Box::new(BufReader::with_capacity(BUFFER, open)),
+            about.is_file().then_some(about.len()),
+        ))
     }
 
     fn new(input: Box<dyn AsyncBufRead + Send + Unpin>, size: Option<u64>) -> Self {
-        Self { input, line: Vec::new(), number: 0, size }
+        Self {
+            input,
+            line: Vec::new(),
+            number: 0,
+            size,
+        }
     }
 
     /// Reads the next line that is not blank; `None` at the end.
@@ -70,7 +86,11 @@ impl Lines {
             self.number += 1;
             let line = std::mem::take(&mut self.line);
             if !line.trim_ascii().is_empty() {
-                return Ok(Some(Line { number: self.number, bytes: line.len(), command: parse(&line) }));
+                return Ok(Some(Line {
+                    number: self.number,
+                    bytes: line.len(),
+                    command: parse(&line),
+                }));
             }
         }
     }
@@ -78,7 +98,11 @@ impl Lines {
     /// Reads to the end of the line; tells whether there was one. What was read before stays when it is given up.
     async fn read_line(&mut self) -> Result<bool> {
         loop {
-            let available = self.input.fill_buf().await.context("cannot read the commands")?;
+            let available = self
+                .input
+                .fill_buf()
+                .await
+                .context("cannot read the commands")?;
             if available.is_empty() {
                 return Ok(false);
             }
@@ -103,7 +127,9 @@ fn parse(line: &[u8]) -> Result<Outgoing, String> {
         id: written.id,
         command: written.command,
         payload: written.payload,
-        command_id: written.command_id.unwrap_or_else(|| CommandId::random().to_string()),
+        command_id: written
+            .command_id
+            .unwrap_or_else(|| CommandId::random().to_string()),
         expect: None,
     })
 }
@@ -128,13 +154,26 @@ mod tests {
             "\n",
             "{\"aggregate\":\"post\",\"id\":\"1\",\"command\":\"like\",\"command_id\":\"b\",\"payload\":{}}",
         ));
-        assert_eq!(read.await, [(1, Ok("a".to_owned())), (3, Ok("b".to_owned()))]);
+        assert_eq!(
+            read.await,
+            [(1, Ok("a".to_owned())), (3, Ok("b".to_owned()))]
+        );
     }
 
     #[tokio::test]
     async fn a_line_that_is_no_command_says_why() {
-        let read = all("{\"aggregate\":\"post\",\"id\":\"1\",\"command\":\"like\",\"comand_id\":\"a\"}\nno\n").await;
-        assert!(read[0].1.as_ref().unwrap_err().contains("unknown field `comand_id`"), "{read:?}");
+        let read = all(
+            "{\"aggregate\":\"post\",\"id\":\"1\",\"command\":\"like\",\"comand_id\":\"a\"}\nno\n",
+        )
+        .await;
+        assert!(
+            read[0]
+                .1
+                .as_ref()
+                .unwrap_err()
+                .contains("unknown field `comand_id`"),
+            "{read:?}"
+        );
         assert!(read[1].1.is_err());
     }
 }

@@ -32,9 +32,12 @@ impl Receipts {
 
     /// Writes a line with one write, so that whoever reads the file sees whole lines.
     pub(super) fn write(&mut self, receipt: &Receipt<'_>) -> Result<()> {
-        let Some(file) = &mut self.0 else { return Ok(()) };
+        let Some(file) = &mut self.0 else {
+            return Ok(());
+        };
         let mut line = serde_json::to_string(receipt)?;
         line.push('\n');
-        file.write_all(line.as_bytes()).context("cannot write the receipts")
+        file.write_all(line.as_bytes())
+            .context("cannot write the receipts")
     }
 }

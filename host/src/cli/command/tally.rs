@@ -43,14 +43,23 @@ struct Recorded {
 impl Tally {
     /// Begins to count; with the head of the store, repetitions are counted too.
     pub(super) fn new(head: Option<u64>) -> Self {
-        let recorded = Recorded { head: head.unwrap_or(0), seen: Vec::new() };
-        Self { repeated: head.map(|_| 0), recorded, ..Self::default() }
+        let recorded = Recorded {
+            head: head.unwrap_or(0),
+            seen: Vec::new(),
+        };
+        Self {
+            repeated: head.map(|_| 0),
+            recorded,
+            ..Self::default()
+        }
     }
 
     /// Counts an accepted command by the position of its first event; one without events tells nothing.
     pub(super) fn accept(&mut self, first_event: Option<u64>) {
         self.accepted += 1;
-        let Some(repeated) = &mut self.repeated else { return };
+        let Some(repeated) = &mut self.repeated else {
+            return;
+        };
         if first_event.is_some_and(|position| !self.recorded.is_new(position)) {
             *repeated += 1;
         }
@@ -90,10 +99,16 @@ impl Tally {
 impl Recorded {
     /// Notes a position; tells whether this is the first time.
     fn is_new(&mut self, position: u64) -> bool {
-        let Some(place) = position.checked_sub(self.head + 1).filter(|place| *place < MAX_POSITIONS) else {
+        let Some(place) = position
+            .checked_sub(self.head + 1)
+            .filter(|place| *place < MAX_POSITIONS)
+        else {
             return position > self.head;
         };
-        let (word, bit) = (usize::try_from(place / 64).unwrap_or(0), 1_u64 << (place % 64));
+        let (word, bit) = (
+            usize::try_from(place / 64).unwrap_or(0),
+            1_u64 << (place % 64),
+        );
         if self.seen.len() <= word {
             self.seen.resize(word + 1, 0);
         }
@@ -110,7 +125,11 @@ impl fmt::Display for Tally {
             write!(f, " (of which {repeated} were recorded before)")?;
         }
         write!(f, ", refused {}", self.refused)?;
-        let codes: Vec<String> = self.refused_by_code.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        let codes: Vec<String> = self
+            .refused_by_code
+            .iter()
+            .map(|(code, count)| format!("{code} {count}"))
+            .collect();
         if !codes.is_empty() {
             write!(f, " ({})", codes.join(", "))?;
         }

@@ -15,24 +15,35 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Watches a folder of plugin crates; `out`, the folder of components, does not count though it may lie in it.
 ///
 /// Gives one notice for any number of changes since the last one was taken. Dropping the first of the pair ends it.
-pub(super) fn start(sources: &Path, out: &Path) -> (Option<impl Sized + use<>>, mpsc::Receiver<()>) {
+pub(super) fn start(
+    sources: &Path,
+    out: &Path,
+) -> (Option<impl Sized + use<>>, mpsc::Receiver<()>) {
     let (notice, notices) = mpsc::channel(1);
     let (root, out) = (real(sources), real(out));
     let watched = root.clone();
     let tell = move |events: DebounceEventResult| {
         // Lost events may have been anything.
-        let changed = events.map_or(true, |events| events.iter().any(|event| is_change(event, &root, &out)));
+        let changed = events.map_or(true, |events| {
+            events.iter().any(|event| is_change(event, &root, &out))
+        });
         if changed {
             // A notice that is already waiting covers this one.
             let _ = notice.try_send(());
         }
     };
-    let started = new_debouncer(SETTLE, None, tell)
-        .and_then(|mut debouncer| debouncer.watch(&watched, RecursiveMode::Recursive).map(|()| debouncer));
+    let started = new_debouncer(SETTLE, None, tell).and_then(|mut debouncer| {
+        debouncer
+            .watch(&watched, RecursiveMode::Recursive)
+            .map(|()| debouncer)
+    });
     match started {
         Ok(debouncer) => (Some(debouncer), notices),
         Err(error) => {
-            output::note(format!("{} cannot be watched, nothing is built again by itself: {error}", sources.display()));
+            output::note(format!(
+                "{} cannot be watched, nothing is built again by itself: {error}",
+                sources.display()
+            ));
             (None, notices)
         }
     }
@@ -40,7 +51,8 @@ pub(super) fn start(sources: &Path, out: &Path) -> (Option<impl Sized + use<>>, 
 
 fn is_change(event: &DebouncedEvent, root: &Path, out: &Path) -> bool {
     // Reading is what builds do all the time.
-    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path, root, out))
+    !matches!(event.kind, EventKind::Access(_))
+        && event.paths.iter().any(|path| is_source(path, root, out))
 }
 
 /// Tells sources from what tools write beside them.
@@ -65,11 +77,22 @@ mod tests {
 
     #[test]
     fn what_tools_write_is_no_source() {
-        let is_source = |path: &str| is_source(Path::new(path), Path::new("/p"), Path::new("/p/build"));
-        for source in ["/p/post/src/lib.rs", "/p/post/Cargo.toml", "/p/post/tests/data.json", "/p/builder/src/lib.rs"] {
+        let is_source =
+            |path: &str| is_source(Path::new(path), Path::new("/p"), Path::new("/p/build"));
+        for source in [
+            "/p/post/src/lib.rs",
+            "/p/post/Cargo.toml",
+            "/p/post/tests/data.json",
+            "/p/builder/src/lib.rs",
+        ] {
             assert!(is_source(source), "{source}");
         }
-        for other in ["/p/build/post.wasm", "/p/post/target/x.rs", "/p/post/Cargo.lock", "/p/post/src/.lib.rs.swp"] {
+        for other in [
+            "/p/build/post.wasm",
+            "/p/post/target/x.rs",
+            "/p/post/Cargo.lock",
+            "/p/post/src/.lib.rs.swp",
+        ] {
             assert!(!is_source(other), "{other}");
         }
     }

@@ -28,9 +28,13 @@ impl Parser {
 
     /// Gives the next whole message, if there is one.
     pub(super) fn next(&mut self) -> Option<Message> {
-        while let Some(end) = self.bytes[self.start..].iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = self.bytes[self.start..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        {
             let line = &self.bytes[self.start..self.start + end];
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+            let line =
+                String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
             self.start += end + 1;
             if !line.is_empty() {
                 self.message.take(&line);
@@ -79,10 +83,17 @@ mod tests {
     #[test]
     fn messages_come_whole_wherever_the_stream_is_cut() {
         let text = ": foldhost\nretry: 1000\n\nid: 7\nevent: post.PostLiked\ndata: {\"a\":1}\n\n:\nid: 9\n\n";
-        let expected = [(Some("7".to_owned()), "{\"a\":1}".to_owned()), (Some("9".to_owned()), String::new())];
+        let expected = [
+            (Some("7".to_owned()), "{\"a\":1}".to_owned()),
+            (Some("9".to_owned()), String::new()),
+        ];
         assert_eq!(parse(&[text]), expected);
         for cut in 1..text.len() {
-            assert_eq!(parse(&[&text[..cut], &text[cut..]]), expected, "cut at {cut}");
+            assert_eq!(
+                parse(&[&text[..cut], &text[cut..]]),
+                expected,
+                "cut at {cut}"
+            );
         }
     }
 }

@@ -39,7 +39,12 @@ pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
     /// The folder of plugin crates.
-    #[arg(long, env = "FOLDHOST_SOURCES", value_name = "DIR", default_value = "plugins")]
+    #[arg(
+        long,
+        env = "FOLDHOST_SOURCES",
+        value_name = "DIR",
+        default_value = "plugins"
+    )]
     sources: PathBuf,
     /// The folder for the components, each called after its crate.
     #[arg(long, value_name = "DIR", default_value = "plugins/build")]
@@ -75,7 +80,14 @@ pub(in crate::cli) struct Built {
 impl fmt::Display for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.changed { "written" } else { "unchanged" };
-        write!(f, "{} {} ({} kB, {}, {state})", self.name, self.file.display(), self.bytes / 1000, &self.digest[..12])
+        write!(
+            f,
+            "{} {} ({} kB, {}, {state})",
+            self.name,
+            self.file.display(),
+            self.bytes / 1000,
+            &self.digest[..12]
+        )
     }
 }
 
@@ -83,7 +95,10 @@ impl fmt::Display for Built {
 pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     let chosen = crates::choose(&options.sources, &options.names)?;
     if chosen.is_empty() {
-        bail!("there is no plugin crate in {}; write one with foldhost plugin new", options.sources.display());
+        bail!(
+            "there is no plugin crate in {}; write one with foldhost plugin new",
+            options.sources.display()
+        );
     }
     let report = build(&chosen, &options.out)?;
     for built in &report.built {
@@ -98,7 +113,10 @@ impl Report {
         if self.failed.is_empty() {
             return Ok(());
         }
-        bail!("cannot build {}; the compiler's messages are above", self.failed.join(", "))
+        bail!(
+            "cannot build {}; the compiler's messages are above",
+            self.failed.join(", ")
+        )
     }
 }
 
@@ -121,7 +139,10 @@ pub(in crate::cli) fn build(crates: &[PluginCrate], out: &Path) -> Result<Report
 pub(super) fn compile(crates: &[PluginCrate]) -> Result<BTreeMap<String, PathBuf>> {
     let mut workspaces: BTreeMap<&Path, Vec<&PluginCrate>> = BTreeMap::new();
     for plugin in crates {
-        workspaces.entry(&plugin.workspace).or_default().push(plugin);
+        workspaces
+            .entry(&plugin.workspace)
+            .or_default()
+            .push(plugin);
     }
     let mut components = BTreeMap::new();
     for (workspace, members) in workspaces {
@@ -136,10 +157,19 @@ fn compile_workspace(
     members: &[&PluginCrate],
     components: &mut BTreeMap<String, PathBuf>,
 ) -> Result<()> {
-    let Some(first) = members.first() else { return Ok(()) };
+    let Some(first) = members.first() else {
+        return Ok(());
+    };
     let mut cargo = toolchain::cargo();
     cargo
-        .args(["build", "--release", "--keep-going", "--target", TARGET, "--target-dir"])
+        .args([
+            "build",
+            "--release",
+            "--keep-going",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(first.build_folder())
         .args(cargo_output::arguments())
         .args(members.iter().flat_map(|plugin| ["--package", &plugin.id]))
@@ -152,7 +182,9 @@ fn compile_workspace(
             components.insert(plugin.name.clone(), component.clone());
         }
     }
-    let complete = members.iter().all(|plugin| finished.artifacts.contains_key(&plugin.id));
+    let complete = members
+        .iter()
+        .all(|plugin| finished.artifacts.contains_key(&plugin.id));
     if complete && !finished.success {
         bail!("cargo has failed in {}", workspace.display());
     }
@@ -168,7 +200,8 @@ impl PluginCrate {
 
 /// Puts a component into its place, whole or not at all.
 fn put(name: &str, component: &Path, folder: &Path) -> Result<Built> {
-    let bytes = std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+    let bytes =
+        std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
     let file = folder.join(format!("{name}.wasm"));
     let changed = !std::fs::read(&file).is_ok_and(|present| present == bytes);
     if changed {
@@ -178,5 +211,11 @@ fn put(name: &str, component: &Path, folder: &Path) -> Result<Built> {
             .and_then(|()| std::fs::rename(&unfinished, &file))
             .map_err(|error| anyhow!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(Built { name: name.to_owned(), file, digest: Digest::of(&bytes).to_string(), bytes: bytes.len(), changed })
+    Ok(Built {
+        name: name.to_owned(),
+        file,
+        digest: Digest::of(&bytes).to_string(),
+        bytes: bytes.len(),
+        changed,
+    })
 }

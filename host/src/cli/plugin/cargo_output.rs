@@ -29,7 +29,10 @@ pub(super) struct Finished {
 #[serde(tag = "reason")]
 enum Message {
     #[serde(rename = "compiler-artifact")]
-    Artifact { package_id: String, filenames: Vec<PathBuf> },
+    Artifact {
+        package_id: String,
+        filenames: Vec<PathBuf>,
+    },
     #[serde(rename = "compiler-message")]
     Diagnostic { message: Diagnostic },
     #[serde(other)]
@@ -43,14 +46,22 @@ struct Diagnostic {
 
 /// Returns what cargo must be told so that its output can be followed.
 pub(super) fn arguments() -> [&'static str; 2] {
-    if std::io::stderr().is_terminal() { COLORED_ARGUMENTS } else { PLAIN_ARGUMENTS }
+    if std::io::stderr().is_terminal() {
+        COLORED_ARGUMENTS
+    } else {
+        PLAIN_ARGUMENTS
+    }
 }
 
 /// Runs a cargo build to its end.
 pub(super) fn follow(mut cargo: Command) -> Result<Finished> {
     let mut running = cargo
         // The bar that cargo would draw tells how much there is to do; it is read, not shown.
-        .envs([("CARGO_TERM_PROGRESS_WHEN", "always"), ("CARGO_TERM_PROGRESS_WIDTH", "200"), ("CARGO_TERM_COLOR", "never")])
+        .envs([
+            ("CARGO_TERM_PROGRESS_WHEN", "always"),
+            ("CARGO_TERM_PROGRESS_WIDTH", "200"),
+            ("CARGO_TERM_COLOR", "never"),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -59,7 +70,10 @@ pub(super) fn follow(mut cargo: Command) -> Result<Finished> {
     let artifacts = read_both(&mut running, &bar);
     progress::finish(&bar, "");
     let status = running.wait().context("cargo was lost")?;
-    Ok(Finished { artifacts: artifacts?, success: status.success() })
+    Ok(Finished {
+        artifacts: artifacts?,
+        success: status.success(),
+    })
 }
 
 fn read_both(running: &mut Child, bar: &ProgressBar) -> Result<HashMap<String, PathBuf>> {
@@ -78,11 +92,21 @@ fn read_messages(messages: impl Read) -> Result<HashMap<String, PathBuf>> {
     for line in BufReader::new(messages).lines() {
         let line = line.context("cannot read what cargo says")?;
         match serde_json::from_str(&line) {
-            Ok(Message::Artifact { package_id, filenames }) => {
-                let component = filenames.into_iter().find(|file| file.extension().is_some_and(|it| it == "wasm"));
+            Ok(Message::Artifact {
+                package_id,
+                filenames,
+            }) => {
+                let component = filenames
+                    .into_iter()
+                    .find(|file| file.extension().is_some_and(|it| it == "wasm"));
                 artifacts.extend(component.map(|component| (package_id, component)));
             }
-            Ok(Message::Diagnostic { message: Diagnostic { rendered: Some(rendered) } }) => {
+            Ok(Message::Diagnostic {
+                message:
+                    Diagnostic {
+                        rendered: Some(rendered),
+                    },
+            }) => {
                 output::note(rendered.trim_end());
             }
             Ok(Message::Diagnostic { .. } | Message::Else) | Err(_) => {}
@@ -100,7 +124,10 @@ fn read_words(words: impl Read, bar: &ProgressBar) {
             return;
         }
         let text = String::from_utf8_lossy(&line).into_owned();
-        text.split(['\r', '\n']).map(str::trim).filter(|word| !word.is_empty()).for_each(|word| say(word, bar));
+        text.split(['\r', '\n'])
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .for_each(|word| say(word, bar));
         line.clear();
     }
 }
@@ -122,16 +149,32 @@ fn steps(word: &str) -> Option<(u64, u64, &str)> {
     let (_, rest) = word.strip_prefix("Building [")?.split_once("] ")?;
     let (count, what) = rest.split_once(':').unwrap_or((rest, ""));
     let (done, all) = count.split_once('/')?;
-    Some((done.trim().parse().ok()?, all.trim().parse().ok()?, what.trim()))
+    Some((
+        done.trim().parse().ok()?,
+        all.trim().parse().ok()?,
+        what.trim(),
+    ))
 }
 
 /// Tells cargo's remarks on what it does from what it complains about.
 fn is_status(word: &str) -> bool {
     const STATUS: [&str; 12] = [
-        "Adding", "Blocking", "Building", "Checking", "Compiling", "Dirty", "Downloaded", "Downloading", "Finished",
-        "Fresh", "Locking", "Updating",
+        "Adding",
+        "Blocking",
+        "Building",
+        "Checking",
+        "Compiling",
+        "Dirty",
+        "Downloaded",
+        "Downloading",
+        "Finished",
+        "Fresh",
+        "Locking",
+        "Updating",
     ];
-    word.split_whitespace().next().is_some_and(|first| STATUS.contains(&first))
+    word.split_whitespace()
+        .next()
+        .is_some_and(|first| STATUS.contains(&first))
 }
 
 #[cfg(test)]
@@ -140,7 +183,10 @@ mod tests {
 
     #[test]
     fn the_bar_that_cargo_draws_is_read() {
-        assert_eq!(steps("Building [=====>     ] 12/34: serde, post(lib)"), Some((12, 34, "serde, post(lib)")));
+        assert_eq!(
+            steps("Building [=====>     ] 12/34: serde, post(lib)"),
+            Some((12, 34, "serde, post(lib)"))
+        );
         assert_eq!(steps("Building [===========] 34/34"), Some((34, 34, "")));
         assert_eq!(steps("Compiling post v0.1.0"), None);
     }
@@ -148,7 +194,9 @@ mod tests {
     #[test]
     fn complaints_are_told_from_remarks() {
         assert!(is_status("Compiling post v0.1.0 (/somewhere)"));
-        assert!(!is_status("error: could not compile `post` (lib) due to 1 previous error"));
+        assert!(!is_status(
+            "error: could not compile `post` (lib) due to 1 previous error"
+        ));
         assert!(!is_status("warning: unused manifest key"));
     }
 }

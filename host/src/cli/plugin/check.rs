@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use foldhost::config::Config;
-use foldhost::plugin::{AggregateDescriptor, CodeCache, Limits, Plugin, ProjectionDescriptor, Sandbox};
+use foldhost::plugin::{
+    AggregateDescriptor, CodeCache, Limits, Plugin, ProjectionDescriptor, Sandbox,
+};
 use serde_json::{Value, json};
 
 use crate::cli::output::Output;
@@ -43,15 +45,24 @@ pub(in crate::cli) fn check_folder(config: &Config) -> Result<Checked> {
     if !folder.exists() {
         return Ok(checked);
     }
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "wasm")
+    });
     files.sort_unstable();
     let sandbox = sandbox()?;
     for file in files {
         match load(&sandbox, &file, |name| config.limits_of(name)) {
             Ok(plugin) => {
-                checked.names.push(format!("{} {}", plugin.descriptor.name, plugin.descriptor.version));
+                checked.names.push(format!(
+                    "{} {}",
+                    plugin.descriptor.name, plugin.descriptor.version
+                ));
             }
             Err(error) => checked.refused.push(format!("{error:#}")),
         }
@@ -66,7 +77,8 @@ pub(super) fn sandbox() -> Result<Sandbox> {
 
 fn load(sandbox: &Sandbox, file: &Path, limits: impl FnOnce(&str) -> Limits) -> Result<Plugin> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    Plugin::load(sandbox, &CodeCache::none(), &bytes, limits).with_context(|| file.display().to_string())
+    Plugin::load(sandbox, &CodeCache::none(), &bytes, limits)
+        .with_context(|| file.display().to_string())
 }
 
 fn text(plugin: &Plugin) -> String {
@@ -78,28 +90,47 @@ fn text(plugin: &Plugin) -> String {
     lines.push(format!("  digest      {}", plugin.digest));
     if let Some(aggregate) = &about.aggregate {
         lines.push(format!("  aggregate   {}", aggregate.name));
-        lines.push(format!("    commands  {}", list(aggregate.commands.iter().map(|it| it.name.to_string()))));
+        lines.push(format!(
+            "    commands  {}",
+            list(aggregate.commands.iter().map(|it| it.name.to_string()))
+        ));
         lines.push(format!("    events    {}", list(events(aggregate))));
     }
     if let Some(projection) = &about.projection {
         lines.push(format!("  projection  {}", projection.name));
-        lines.push(format!("    folds     {}", list(projection.events.iter().map(|it| it.full_type.clone()))));
-        lines.push(format!("    documents {}", list(projection.collections.iter().map(|it| it.name.clone()))));
-        lines.push(format!("    queries   {}", list(projection.queries.iter().map(|it| it.name.clone()))));
+        lines.push(format!(
+            "    folds     {}",
+            list(projection.events.iter().map(|it| it.full_type.clone()))
+        ));
+        lines.push(format!(
+            "    documents {}",
+            list(projection.collections.iter().map(|it| it.name.clone()))
+        ));
+        lines.push(format!(
+            "    queries   {}",
+            list(projection.queries.iter().map(|it| it.name.clone()))
+        ));
     }
     lines.join("\n")
 }
 
 fn events(aggregate: &AggregateDescriptor) -> impl Iterator<Item = String> {
-    aggregate.events.iter().map(|event| match event.schema_version {
-        1 => event.name.to_string(),
-        version => format!("{} v{version}", event.name),
-    })
+    aggregate
+        .events
+        .iter()
+        .map(|event| match event.schema_version {
+            1 => event.name.to_string(),
+            version => format!("{} v{version}", event.name),
+        })
 }
 
 fn list(names: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = names.collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn value(plugin: &Plugin) -> Value {
@@ -137,10 +168,15 @@ fn aggregate(aggregate: &AggregateDescriptor) -> Value {
 }
 
 fn projection(projection: &ProjectionDescriptor) -> Value {
-    let events = projection.events.iter().map(|event| json!({ "type": event.full_type, "reads": event.reads }));
+    let events = projection
+        .events
+        .iter()
+        .map(|event| json!({ "type": event.full_type, "reads": event.reads }));
     let collections = projection.collections.iter().map(|collection| {
         let indexes = collection.indexes.iter().map(|index| {
-            let fields = index.iter().map(|field| json!({ "path": field.path, "descending": field.descending }));
+            let fields = index
+                .iter()
+                .map(|field| json!({ "path": field.path, "descending": field.descending }));
             fields.collect::<Vec<_>>()
         });
         json!({

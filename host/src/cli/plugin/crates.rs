@@ -83,42 +83,85 @@ pub(in crate::cli) fn find(sources: &Path) -> Result<Vec<PluginCrate>> {
 pub(in crate::cli) fn choose(sources: &Path, names: &[String]) -> Result<Vec<PluginCrate>> {
     let found = find(sources)?;
     if names.is_empty() {
-        return Ok(found.into_iter().filter(|plugin| !plugin.test_only).collect());
+        return Ok(found
+            .into_iter()
+            .filter(|plugin| !plugin.test_only)
+            .collect());
     }
     let choose = |name: &String| {
-        found.iter().find(|plugin| plugin.name == *name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = found.iter().map(|plugin| plugin.name.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Usage(format!("there is no plugin crate {name} in {}; there are: {known}", sources.display()))
-        })
+        found
+            .iter()
+            .find(|plugin| plugin.name == *name)
+            .cloned()
+            .ok_or_else(|| {
+                let known: Vec<&str> = found.iter().map(|plugin| plugin.name.as_str()).collect();
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                Usage(format!(
+                    "there is no plugin crate {name} in {}; there are: {known}",
+                    sources.display()
+                ))
+            })
     };
     Ok(names.iter().map(choose).collect::<Result<_, Usage>>()?)
 }
 
 /// Lists the manifests in a folder and directly below it, as cargo names them.
 fn manifests(sources: &Path) -> Result<BTreeSet<PathBuf>> {
-    let unreadable = |error: io::Error| Usage(format!("--sources {}: cannot be read: {error}", sources.display()));
+    let unreadable = |error: io::Error| {
+        Usage(format!(
+            "--sources {}: cannot be read: {error}",
+            sources.display()
+        ))
+    };
     let sources = sources.canonicalize().map_err(unreadable)?;
-    let entries = std::fs::read_dir(&sources).map_err(unreadable)?.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-    let folders = entries.into_iter().map(|entry| entry.path()).chain([sources]);
-    Ok(folders.map(|folder| folder.join("Cargo.toml")).filter(|manifest| manifest.is_file()).collect())
+    let entries = std::fs::read_dir(&sources)
+        .map_err(unreadable)?
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(unreadable)?;
+    let folders = entries
+        .into_iter()
+        .map(|entry| entry.path())
+        .chain([sources]);
+    Ok(folders
+        .map(|folder| folder.join("Cargo.toml"))
+        .filter(|manifest| manifest.is_file())
+        .collect())
 }
 
 impl Workspace {
     /// Asks cargo for the workspace that a manifest belongs to. The error says what cargo says.
     pub(super) fn of(manifest: &Path) -> Result<Self> {
         let asked = toolchain::cargo()
-            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+            .args([
+                "metadata",
+                "--no-deps",
+                "--format-version",
+                "1",
+                "--manifest-path",
+            ])
             .arg(manifest)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| toolchain::not_started("cargo", &error))?;
         if !asked.status.success() {
             let told = String::from_utf8_lossy(&asked.stderr);
-            let told: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            bail!("cargo cannot read {}: {}", manifest.display(), told.join(" "));
+            let told: Vec<&str> = told
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .collect();
+            bail!(
+                "cargo cannot read {}: {}",
+                manifest.display(),
+                told.join(" ")
+            );
         }
-        serde_json::from_slice(&asked.stdout).map_err(|error| anyhow!("cargo metadata is not understood: {error}"))
+        serde_json::from_slice(&asked.stdout)
+            .map_err(|error| anyhow!("cargo metadata is not understood: {error}"))
     }
 
     fn plugin(&self, package: &Package) -> PluginCrate {
@@ -127,7 +170,9 @@ impl Workspace {
             id: package.id.clone(),
             workspace: self.workspace_root.clone(),
             target: self.target_directory.clone(),
-            test_only: package.foldhost().is_some_and(|ours| ours["test-only"] == true),
+            test_only: package
+                .foldhost()
+                .is_some_and(|ours| ours["test-only"] == true),
         }
     }
 }
@@ -135,8 +180,14 @@ impl Workspace {
 impl Package {
     /// Tells whether it is a plugin: it says so itself, or it is a dynamic library on the SDK.
     fn is_plugin(&self) -> bool {
-        let library = self.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
-        let uses_sdk = self.dependencies.iter().any(|dependency| dependency.name == SDK);
+        let library = self
+            .targets
+            .iter()
+            .any(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
+        let uses_sdk = self
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.name == SDK);
         library && (uses_sdk || self.foldhost().is_some())
     }
 

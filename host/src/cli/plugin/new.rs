@@ -15,10 +15,14 @@ use crate::cli::output::Output;
 use names::Names;
 use placing::Dependencies;
 
-const AGGREGATE: [&str; 2] =
-    [include_str!("new/aggregate.lib.rs.template"), include_str!("new/aggregate.test.rs.template")];
-const PROJECTION: [&str; 2] =
-    [include_str!("new/projection.lib.rs.template"), include_str!("new/projection.test.rs.template")];
+const AGGREGATE: [&str; 2] = [
+    include_str!("new/aggregate.lib.rs.template"),
+    include_str!("new/aggregate.test.rs.template"),
+];
+const PROJECTION: [&str; 2] = [
+    include_str!("new/projection.lib.rs.template"),
+    include_str!("new/projection.test.rs.template"),
+];
 
 /// Options of `plugin new`.
 #[derive(Args)]
@@ -51,9 +55,16 @@ enum Kind {
 /// Writes the crate. What cannot be finished is taken away again.
 pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     let names = Names::of(&options.name, &options.of)?;
-    let folder = options.path.clone().unwrap_or_else(|| Path::new("plugins").join(&options.name));
+    let folder = options
+        .path
+        .clone()
+        .unwrap_or_else(|| Path::new("plugins").join(&options.name));
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Usage(format!("{} is not empty; choose another --path", folder.display())).into());
+        return Err(Usage(format!(
+            "{} is not empty; choose another --path",
+            folder.display()
+        ))
+        .into());
     }
     let sdk = placing::find_sdk(options.sdk.as_deref(), &folder)?;
     let written = write(&folder, options.kind, &names, &sdk);
@@ -62,7 +73,11 @@ pub(super) fn run(options: &Options, output: Output) -> Result<()> {
         let _ = std::fs::remove_dir_all(&folder);
     }
     written?;
-    let told = format!("wrote {}\ntry: {}", folder.display(), next_step(&options.name, &folder));
+    let told = format!(
+        "wrote {}\ntry: {}",
+        folder.display(),
+        next_step(&options.name, &folder)
+    );
     output.show(told, &json!({ "name": options.name, "folder": folder, "next": next_step(&options.name, &folder) }))?;
     Ok(())
 }
@@ -74,12 +89,17 @@ fn write(folder: &Path, kind: Kind, names: &Names, sdk: &Path) -> Result<()> {
     };
     let files = [
         (folder.join("src/lib.rs"), names.fill(library)),
-        (folder.join(format!("tests/{}.rs", names.crate_name)), names.fill(test)),
+        (
+            folder.join(format!("tests/{}.rs", names.crate_name)),
+            names.fill(test),
+        ),
     ];
     for (file, text) in &files {
         put(file, text)?;
     }
-    placing::place(folder, sdk, &|dependencies| manifest(kind, names, dependencies))?;
+    placing::place(folder, sdk, &|dependencies| {
+        manifest(kind, names, dependencies)
+    })?;
     // A name that makes a line too long; without rustfmt it stays so.
     let _ = Command::new("rustfmt")
         .args(["--edition", "2024"])
@@ -102,10 +122,17 @@ fn put(file: &Path, text: &str) -> Result<()> {
 fn manifest(kind: Kind, names: &Names, dependencies: &Dependencies) -> String {
     let (kind, about) = match kind {
         Kind::Aggregate => ("aggregate", format!("Aggregate {}.", names.aggregate)),
-        Kind::Projection => ("projection", format!("The streams of {} as they stand.", names.of)),
+        Kind::Projection => (
+            "projection",
+            format!("The streams of {} as they stand.", names.of),
+        ),
     };
     let name = &names.name;
-    let Dependencies { sdk, serde_json, rest } = dependencies;
+    let Dependencies {
+        sdk,
+        serde_json,
+        rest,
+    } = dependencies;
     format!(
         r#"[package]
 name = "{name}"
@@ -135,6 +162,9 @@ fn next_step(name: &str, folder: &Path) -> String {
     if sources == Path::new("plugins") {
         format!("foldhost plugin test {name}")
     } else {
-        format!("foldhost plugin test {name} --sources {}", sources.display())
+        format!(
+            "foldhost plugin test {name} --sources {}",
+            sources.display()
+        )
     }
 }

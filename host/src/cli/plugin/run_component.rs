@@ -38,9 +38,17 @@ pub(super) const CACHE_VARIABLE: &str = "FOLDHOST_TEST_CACHE";
 
 /// Serves until the input ends.
 pub(super) fn run(options: &Options) -> Result<()> {
-    let bytes = std::fs::read(&options.file).with_context(|| format!("cannot read {}", options.file.display()))?;
-    let cache = options.cache.as_deref().map_or_else(CodeCache::none, CodeCache::in_folder);
-    let limits = Limits { deadline_ms: DEADLINE, project_deadline_ms: DEADLINE, ..Limits::default() };
+    let bytes = std::fs::read(&options.file)
+        .with_context(|| format!("cannot read {}", options.file.display()))?;
+    let cache = options
+        .cache
+        .as_deref()
+        .map_or_else(CodeCache::none, CodeCache::in_folder);
+    let limits = Limits {
+        deadline_ms: DEADLINE,
+        project_deadline_ms: DEADLINE,
+        ..Limits::default()
+    };
     let plugin = Plugin::load(&check::sandbox()?, &cache, &bytes, |_| limits)
         .with_context(|| options.file.display().to_string())?;
     let mut served = Served::new(&Arc::new(plugin));

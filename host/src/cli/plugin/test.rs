@@ -20,7 +20,12 @@ pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
     /// The folder of plugin crates.
-    #[arg(long, env = "FOLDHOST_SOURCES", value_name = "DIR", default_value = "plugins")]
+    #[arg(
+        long,
+        env = "FOLDHOST_SOURCES",
+        value_name = "DIR",
+        default_value = "plugins"
+    )]
     sources: PathBuf,
 }
 
@@ -43,7 +48,12 @@ impl fmt::Display for Tested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |passed: bool| if passed { "passed" } else { "FAILED" };
         let component = self.component.map_or("does not build", word);
-        write!(f, "{}: natively {}, as a component {component}", self.name, word(self.native))
+        write!(
+            f,
+            "{}: natively {}, as a component {component}",
+            self.name,
+            word(self.native)
+        )
     }
 }
 
@@ -51,17 +61,26 @@ impl fmt::Display for Tested {
 pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     let chosen = crates::choose(&options.sources, &options.names)?;
     if chosen.is_empty() {
-        bail!("there is no plugin crate in {}; write one with foldhost plugin new", options.sources.display());
+        bail!(
+            "there is no plugin crate in {}; write one with foldhost plugin new",
+            options.sources.display()
+        );
     }
     let runner = std::env::current_exe().context("cannot tell where this program is")?;
     let mut tested = Vec::new();
     for plugin in &chosen {
         output::note(format!("testing {} natively", plugin.name));
-        tested.push(Tested { name: plugin.name.clone(), native: test(plugin, None)?, component: None });
+        tested.push(Tested {
+            name: plugin.name.clone(),
+            native: test(plugin, None)?,
+            component: None,
+        });
     }
     let components = build::compile(&chosen)?;
     for (plugin, tested) in chosen.iter().zip(&mut tested) {
-        let Some(component) = components.get(&plugin.name) else { continue };
+        let Some(component) = components.get(&plugin.name) else {
+            continue;
+        };
         output::note(format!("testing {} as a component", plugin.name));
         tested.component = Some(test(plugin, Some((&runner, component)))?);
     }
@@ -70,17 +89,26 @@ pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     }
     match tested.iter().filter(|tested| !tested.passed()).count() {
         0 => Ok(()),
-        failed => bail!("{failed} of {} plugins do not pass their tests", tested.len()),
+        failed => bail!(
+            "{failed} of {} plugins do not pass their tests",
+            tested.len()
+        ),
     }
 }
 
 /// Runs a crate's tests. What cargo and the tests print goes to stderr: stdout is for the result.
 fn test(plugin: &PluginCrate, component: Option<(&Path, &Path)>) -> Result<bool> {
     let mut cargo = toolchain::cargo();
-    cargo.args(["test", "--quiet", "--package", &plugin.id]).current_dir(&plugin.workspace);
-    cargo.env_remove("FOLDHOST_TEST_RUNNER").env_remove("FOLDHOST_TEST_COMPONENT");
+    cargo
+        .args(["test", "--quiet", "--package", &plugin.id])
+        .current_dir(&plugin.workspace);
+    cargo
+        .env_remove("FOLDHOST_TEST_RUNNER")
+        .env_remove("FOLDHOST_TEST_COMPONENT");
     if let Some((runner, component)) = component {
-        cargo.env("FOLDHOST_TEST_RUNNER", runner).env("FOLDHOST_TEST_COMPONENT", component);
+        cargo
+            .env("FOLDHOST_TEST_RUNNER", runner)
+            .env("FOLDHOST_TEST_COMPONENT", component);
         cargo.env(CACHE_VARIABLE, plugin.build_folder().join("compiled"));
     }
     succeeds(cargo)

@@ -22,7 +22,12 @@ pub(super) struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { events: VecDeque::new(), bytes: 0, max_events: MAX_EVENTS, max_bytes: MAX_BYTES }
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            max_events: MAX_EVENTS,
+            max_bytes: MAX_BYTES,
+        }
     }
 }
 
@@ -48,7 +53,11 @@ impl Window {
     /// there is no room.
     pub(super) fn extend(&mut self, page: &[Arc<RecordedEvent>]) {
         let Some(first) = page.first() else { return };
-        if self.events.back().is_some_and(|last| last.position.next() != first.position) {
+        if self
+            .events
+            .back()
+            .is_some_and(|last| last.position.next() != first.position)
+        {
             self.events.clear();
             self.bytes = 0;
         }
@@ -57,7 +66,9 @@ impl Window {
             self.events.push_back(Arc::clone(event));
         }
         while self.events.len() > self.max_events || self.bytes > self.max_bytes {
-            let Some(oldest) = self.events.pop_front() else { break };
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
             self.bytes -= bytes_of(&oldest);
         }
     }
@@ -100,7 +111,11 @@ mod tests {
     }
 
     fn window(max_events: usize, max_bytes: usize) -> Window {
-        Window { max_events, max_bytes, ..Window::default() }
+        Window {
+            max_events,
+            max_bytes,
+            ..Window::default()
+        }
     }
 
     #[test]
@@ -117,14 +132,20 @@ mod tests {
     fn the_oldest_go_when_there_are_too_many() {
         let mut window = window(3, MAX_BYTES);
         window.extend(&page(1..=5));
-        assert_eq!((positions(&window, 1, 9), positions(&window, 2, 9)), (None, Some(vec![3, 4, 5])));
+        assert_eq!(
+            (positions(&window, 1, 9), positions(&window, 2, 9)),
+            (None, Some(vec![3, 4, 5]))
+        );
     }
 
     #[test]
     fn the_oldest_go_when_they_are_too_large() {
         let mut window = window(100, 2 * bytes_of(&event(1)));
         window.extend(&page(1..=5));
-        assert_eq!((positions(&window, 2, 9), positions(&window, 3, 9)), (None, Some(vec![4, 5])));
+        assert_eq!(
+            (positions(&window, 2, 9), positions(&window, 3, 9)),
+            (None, Some(vec![4, 5]))
+        );
     }
 
     #[test]
@@ -133,7 +154,10 @@ mod tests {
         window.extend(&page(1..=3));
         window.extend(&page(4..=4));
         window.extend(&page(9..=9));
-        assert_eq!((positions(&window, 3, 9), positions(&window, 8, 9)), (None, Some(vec![9])));
+        assert_eq!(
+            (positions(&window, 3, 9), positions(&window, 8, 9)),
+            (None, Some(vec![9]))
+        );
     }
 
     #[test]

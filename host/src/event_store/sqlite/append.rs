@@ -16,13 +16,18 @@ const INSERT_COMMAND: &str = "INSERT INTO commands
     (actor, command_id, stream, name, payload, hash, before_version, after_version, position, recorded_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (actor, command_id) DO NOTHING";
-const INSERT_CENSUS: &str =
-    "INSERT INTO census (category, type, schema_version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const INSERT_CENSUS: &str = "INSERT INTO census (category, type, schema_version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 /// Appends a batch and commits it; returns an outcome per entry and the store's head.
-pub(super) fn append(transaction: Transaction<'_>, entries: &[Entry]) -> Result<(Vec<Outcome>, Position), Error> {
+pub(super) fn append(
+    transaction: Transaction<'_>,
+    entries: &[Entry],
+) -> Result<(Vec<Outcome>, Position), Error> {
     let mut batch = Batch::begin(&transaction)?;
-    let outcomes = entries.iter().map(|entry| batch.settle(entry)).collect::<Result<Vec<_>, _>>()?;
+    let outcomes = entries
+        .iter()
+        .map(|entry| batch.settle(entry))
+        .collect::<Result<Vec<_>, _>>()?;
     batch.record_census()?;
     let head = batch.position;
     drop(batch);
@@ -75,7 +80,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Stores an accepted command with its events.
-    fn record(&mut self, entry: &'a Entry, before: StreamHead, events: &'a [NewEvent]) -> Result<Outcome, Error> {
+    fn record(
+        &mut self,
+        entry: &'a Entry,
+        before: StreamHead,
+        events: &'a [NewEvent],
+    ) -> Result<Outcome, Error> {
         let mut after = before;
         if let Some(last) = events.last() {
             let added = events.len() as u64;
@@ -87,8 +97,12 @@ impl<'a> Batch<'a> {
             };
         }
         if !self.insert_command(entry, &before, &after)? {
-            let damaged = || Error::Damaged { reason: "a recorded command cannot be found".into() };
-            return Ok(Outcome::Duplicate(self.recorded(entry)?.ok_or_else(damaged)?));
+            let damaged = || Error::Damaged {
+                reason: "a recorded command cannot be found".into(),
+            };
+            return Ok(Outcome::Duplicate(
+                self.recorded(entry)?.ok_or_else(damaged)?,
+            ));
         }
         for (version, event) in (before.version.0 + 1..).zip(events) {
             self.position = self.position.next();
@@ -99,7 +113,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Returns false when the command is recorded already.
-    fn insert_command(&mut self, entry: &Entry, before: &StreamHead, after: &StreamHead) -> Result<bool, Error> {
+    fn insert_command(
+        &mut self,
+        entry: &Entry,
+        before: &StreamHead,
+        after: &StreamHead,
+    ) -> Result<bool, Error> {
         let command = &entry.command;
         let inserted = self.insert_command.execute(params![
             &*command.actor,
@@ -116,7 +135,12 @@ impl<'a> Batch<'a> {
         Ok(inserted == 1)
     }
 
-    fn insert_event(&mut self, entry: &'a Entry, event: &'a NewEvent, version: u64) -> Result<(), Error> {
+    fn insert_event(
+        &mut self,
+        entry: &'a Entry,
+        event: &'a NewEvent,
+        version: u64,
+    ) -> Result<(), Error> {
         let command = &entry.command;
         self.insert_event.execute(params![
             self.position.0 as i64,
@@ -133,7 +157,11 @@ impl<'a> Batch<'a> {
             command.metadata.as_str(),
             event.data.as_str(),
         ])?;
-        let seen = (entry.stream.category(), &*event.event_type, event.schema_version);
+        let seen = (
+            entry.stream.category(),
+            &*event.event_type,
+            event.schema_version,
+        );
         if !self.types.contains(&seen) {
             self.types.push(seen);
         }
@@ -142,7 +170,9 @@ impl<'a> Batch<'a> {
 
     fn record_census(&self) -> Result<(), Error> {
         let mut insert = self.transaction.prepare_cached(INSERT_CENSUS)?;
-        self.types.iter().try_for_each(|seen| insert.execute(*seen).map(|_| ()))?;
+        self.types
+            .iter()
+            .try_for_each(|seen| insert.execute(*seen).map(|_| ()))?;
         Ok(())
     }
 
@@ -166,7 +196,11 @@ impl<'a> Batch<'a> {
     }
 
     fn recorded(&self, entry: &Entry) -> Result<Option<RecordedCommand>, Error> {
-        Ok(read::command(self.transaction, &entry.command.actor, &entry.command.id)?)
+        Ok(read::command(
+            self.transaction,
+            &entry.command.actor,
+            &entry.command.id,
+        )?)
     }
 
     fn recorded_or(&self, entry: &Entry, otherwise: Outcome) -> Result<Outcome, Error> {

@@ -62,7 +62,11 @@ impl Database {
         migration::migrate(&mut connection, &path, purpose.ledger, purpose.migrations)?;
         sync_folder(folder).map_err(|error| broken(&error))?;
         let writer = Writer::new(connection, &path).map_err(|error| broken(&error))?;
-        Ok(Self { path, purpose, writer: Arc::new(Mutex::new(writer)) })
+        Ok(Self {
+            path,
+            purpose,
+            writer: Arc::new(Mutex::new(writer)),
+        })
     }
 
     /// Opens one more connection, for what is read once.
@@ -88,37 +92,53 @@ impl Database {
             writer.bound_log();
             result
         });
-        task.await.unwrap_or_else(|error| Err(stopped(error).into()))
+        task.await
+            .unwrap_or_else(|error| Err(stopped(error).into()))
     }
 }
 
 /// Opens one connection.
 fn connect(path: &Path, purpose: &Purpose) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Plans do not depend on the values bound, which would prepare some statements anew at every call.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch(
+        "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;",
+    )?;
     (purpose.prepare)(&connection)?;
     Ok(connection)
 }
 
 /// Turns the write-ahead log on, which some file systems cannot carry.
 fn become_wal(connection: &Connection) -> Result<(), String> {
-    if connection.is_readonly("main").map_err(|error| error.to_string())? {
+    if connection
+        .is_readonly("main")
+        .map_err(|error| error.to_string())?
+    {
         return Err("the file cannot be written".into());
     }
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(|error| error.to_string())?;
-    if mode == "wal" { Ok(()) } else { Err("this file system cannot carry a write-ahead log".into()) }
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err("this file system cannot carry a write-ahead log".into())
+    }
 }
 
 /// SQLite syncs its files and the log's directory entry, but not the entry of a database that it has just created.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 /// A panic goes on where it was asked for; only a runtime that shuts down stops work that has not begun.

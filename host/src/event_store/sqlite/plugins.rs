@@ -16,10 +16,15 @@ const ACTIVATE: &str = "INSERT INTO active_plugins (name, digest, aggregate, act
         activated_at = excluded.activated_at";
 const ACTIVE: &str = "SELECT plugins.name, version, plugins.digest, plugins.aggregate, installed_at
     FROM active_plugins JOIN plugins USING (digest) ORDER BY plugins.name";
-const FIND: &str = "SELECT name, version, digest, aggregate, installed_at FROM plugins WHERE digest = ?1";
+const FIND: &str =
+    "SELECT name, version, digest, aggregate, installed_at FROM plugins WHERE digest = ?1";
 
 /// Keeps a plugin version.
-pub(super) fn install(transaction: Transaction<'_>, plugin: &StoredPlugin, bytes: &[u8]) -> rusqlite::Result<()> {
+pub(super) fn install(
+    transaction: Transaction<'_>,
+    plugin: &StoredPlugin,
+    bytes: &[u8],
+) -> rusqlite::Result<()> {
     transaction.prepare_cached(INSTALL)?.execute(params![
         plugin.digest.0,
         plugin.name,
@@ -32,34 +37,62 @@ pub(super) fn install(transaction: Transaction<'_>, plugin: &StoredPlugin, bytes
 }
 
 /// Makes an installed version the active one of its name.
-pub(super) fn activate(transaction: Transaction<'_>, name: &str, digest: Digest) -> Result<(), Error> {
-    let changed = transaction.prepare_cached(ACTIVATE)?.execute((name, digest.0, Time::now().0))?;
+pub(super) fn activate(
+    transaction: Transaction<'_>,
+    name: &str,
+    digest: Digest,
+) -> Result<(), Error> {
+    let changed = transaction
+        .prepare_cached(ACTIVATE)?
+        .execute((name, digest.0, Time::now().0))?;
     if changed == 0 {
-        return Err(Error::Refused { reason: format!("no plugin {name} with digest {digest} is installed") });
+        return Err(Error::Refused {
+            reason: format!("no plugin {name} with digest {digest} is installed"),
+        });
     }
     Ok(transaction.commit()?)
 }
 
 /// Returns the active plugin version that decides for a category, if there is one.
-pub(super) fn active_for(connection: &Connection, category: &str) -> rusqlite::Result<Option<Digest>> {
-    let mut statement = connection.prepare_cached("SELECT digest FROM active_plugins WHERE aggregate = ?1")?;
-    statement.query_row([category], |row| digest(row, 0)).optional()
+pub(super) fn active_for(
+    connection: &Connection,
+    category: &str,
+) -> rusqlite::Result<Option<Digest>> {
+    let mut statement =
+        connection.prepare_cached("SELECT digest FROM active_plugins WHERE aggregate = ?1")?;
+    statement
+        .query_row([category], |row| digest(row, 0))
+        .optional()
 }
 
 /// Lists the active version of each plugin.
 pub(super) fn active(connection: &Connection) -> rusqlite::Result<Vec<StoredPlugin>> {
-    connection.prepare_cached(ACTIVE)?.query_map([], decode)?.collect()
+    connection
+        .prepare_cached(ACTIVE)?
+        .query_map([], decode)?
+        .collect()
 }
 
 /// Finds an installed version.
-pub(super) fn find(connection: &Connection, digest: Digest) -> rusqlite::Result<Option<StoredPlugin>> {
-    connection.prepare_cached(FIND)?.query_row([digest.0], decode).optional()
+pub(super) fn find(
+    connection: &Connection,
+    digest: Digest,
+) -> rusqlite::Result<Option<StoredPlugin>> {
+    connection
+        .prepare_cached(FIND)?
+        .query_row([digest.0], decode)
+        .optional()
 }
 
 /// Loads an installed version's bytes.
-pub(super) fn bytes(connection: &Connection, digest: Digest) -> rusqlite::Result<Option<Arc<[u8]>>> {
+pub(super) fn bytes(
+    connection: &Connection,
+    digest: Digest,
+) -> rusqlite::Result<Option<Arc<[u8]>>> {
     let mut statement = connection.prepare_cached("SELECT bytes FROM plugins WHERE digest = ?1")?;
-    statement.query_row([digest.0], |row| Ok(row.get::<_, Vec<u8>>(0)?.into())).optional()
+    statement
+        .query_row([digest.0], |row| Ok(row.get::<_, Vec<u8>>(0)?.into()))
+        .optional()
 }
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<StoredPlugin> {

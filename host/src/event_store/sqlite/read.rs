@@ -11,11 +11,13 @@ use crate::message::{
 };
 
 /// Uses the index of (stream, version) and nothing else.
-pub(super) const STREAM_EVENTS: &str = "SELECT position, event_id, stream, version, type, schema_version, recorded_at,
+pub(super) const STREAM_EVENTS: &str =
+    "SELECT position, event_id, stream, version, type, schema_version, recorded_at,
     correlation_id, causation_id, actor, plugin, metadata, data
     FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
 /// Walks the table itself.
-pub(super) const ALL_EVENTS: &str = "SELECT position, event_id, stream, version, type, schema_version, recorded_at,
+pub(super) const ALL_EVENTS: &str =
+    "SELECT position, event_id, stream, version, type, schema_version, recorded_at,
     correlation_id, causation_id, actor, plugin, metadata, data
     FROM events WHERE position > ?1 ORDER BY position LIMIT ?2";
 /// One step in the index of (stream, version).
@@ -24,17 +26,22 @@ pub(super) const STREAM_HEAD: &str = "SELECT version, event_id, recorded_at, pos
 const COMMAND: &str = "SELECT stream, hash, before_version, after_version, position
     FROM commands WHERE actor = ?1 AND command_id = ?2";
 /// A stream's id begins with its category and a dash, and `.` follows the dash in ASCII. Answered from the index alone.
-pub(super) const SAMPLE: &str = "SELECT stream FROM events WHERE stream >= ?1 || '-' AND stream < ?1 || '.'
+pub(super) const SAMPLE: &str =
+    "SELECT stream FROM events WHERE stream >= ?1 || '-' AND stream < ?1 || '.'
     GROUP BY stream ORDER BY max(position) DESC LIMIT ?2";
 
 /// Returns the position of the last event.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Position> {
-    let mut statement = connection.prepare_cached("SELECT coalesce(max(position), 0) FROM events")?;
+    let mut statement =
+        connection.prepare_cached("SELECT coalesce(max(position), 0) FROM events")?;
     statement.query_row([], |row| Ok(Position(unsigned(row, 0)?)))
 }
 
 /// Returns the head of one stream.
-pub(super) fn stream_head(connection: &Connection, stream: &StreamId) -> rusqlite::Result<StreamHead> {
+pub(super) fn stream_head(
+    connection: &Connection,
+    stream: &StreamId,
+) -> rusqlite::Result<StreamHead> {
     let mut statement = connection.prepare_cached(STREAM_HEAD)?;
     let head = statement.query_row([stream.as_str()], |row| {
         Ok(StreamHead {
@@ -60,7 +67,11 @@ pub(super) fn stream(
 }
 
 /// Reads events of all streams behind a position.
-pub(super) fn all(connection: &Connection, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+pub(super) fn all(
+    connection: &Connection,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Arc<RecordedEvent>>, Error> {
     let mut statement = connection.prepare_cached(ALL_EVENTS)?;
     let rows = statement.query((signed(after.0), signed(limit as u64)))?;
     decode_all(rows, None)
@@ -88,10 +99,14 @@ pub(super) fn command(
 
 /// Lists which event types and schema versions occur.
 pub(super) fn census(connection: &Connection) -> rusqlite::Result<Vec<CensusEntry>> {
-    let mut statement = connection.prepare_cached("SELECT category, type, schema_version FROM census ORDER BY 1, 2, 3")?;
+    let mut statement = connection
+        .prepare_cached("SELECT category, type, schema_version FROM census ORDER BY 1, 2, 3")?;
     let rows = statement.query_map([], |row| {
         let full_type = format!("{}.{}", text(row, 0)?, text(row, 1)?);
-        Ok(CensusEntry { full_type, schema_version: row.get(2)? })
+        Ok(CensusEntry {
+            full_type,
+            schema_version: row.get(2)?,
+        })
     })?;
     rows.collect()
 }
@@ -103,7 +118,9 @@ pub(super) fn sample_streams(
     limit: usize,
 ) -> rusqlite::Result<Vec<StreamId>> {
     let mut statement = connection.prepare_cached(SAMPLE)?;
-    let rows = statement.query_map((category, signed(limit as u64)), |row| Ok(StreamId::from_store(text(row, 0)?)))?;
+    let rows = statement.query_map((category, signed(limit as u64)), |row| {
+        Ok(StreamId::from_store(text(row, 0)?))
+    })?;
     rows.collect()
 }
 
@@ -145,8 +162,14 @@ impl Shared {
     }
 }
 
-fn decode_all(mut rows: rusqlite::Rows<'_>, stream: Option<&StreamId>) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-    let mut shared = Shared { streams: stream.cloned(), ..Shared::default() };
+fn decode_all(
+    mut rows: rusqlite::Rows<'_>,
+    stream: Option<&StreamId>,
+) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    let mut shared = Shared {
+        streams: stream.cloned(),
+        ..Shared::default()
+    };
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(Arc::new(decode(row, &mut shared)?));
@@ -158,7 +181,11 @@ fn decode(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<RecordedEvent>
     let causation = text(row, 8)?;
     let causation_id: Arc<str> = causation.into();
     let correlation = text(row, 7)?;
-    let correlation_id = if correlation == causation { Arc::clone(&causation_id) } else { correlation.into() };
+    let correlation_id = if correlation == causation {
+        Arc::clone(&causation_id)
+    } else {
+        correlation.into()
+    };
     Ok(RecordedEvent {
         position: Position(unsigned(row, 0)?),
         event_id: uuid(row, 1)?,

@@ -30,7 +30,11 @@ pub(super) fn save(transaction: Transaction<'_>, snapshot: &Snapshot) -> rusqlit
 }
 
 /// Loads the newest snapshot of a stream by a plugin version.
-pub(super) fn load(connection: &Connection, stream: StreamId, plugin: Digest) -> rusqlite::Result<Option<Snapshot>> {
+pub(super) fn load(
+    connection: &Connection,
+    stream: StreamId,
+    plugin: Digest,
+) -> rusqlite::Result<Option<Snapshot>> {
     let mut statement = connection.prepare_cached(LOAD)?;
     let found = statement.query_row((stream.as_str(), plugin.0), |row| {
         let head = StreamHead {
@@ -41,5 +45,10 @@ pub(super) fn load(connection: &Connection, stream: StreamId, plugin: Digest) ->
         };
         Ok((head, row.get(4)?))
     });
-    Ok(found.optional()?.map(|(head, bytes)| Snapshot { stream, plugin, head, bytes }))
+    Ok(found.optional()?.map(|(head, bytes)| Snapshot {
+        stream,
+        plugin,
+        head,
+        bytes,
+    }))
 }

@@ -65,7 +65,10 @@ fn entry(stream: &str, data: &str) -> Entry {
 }
 
 async fn append(store: &SqliteEventStore, entry: Entry) -> Result<Outcome, Error> {
-    store.append(Arc::new([entry])).await.map(|mut outcomes| outcomes.remove(0))
+    store
+        .append(Arc::new([entry]))
+        .await
+        .map(|mut outcomes| outcomes.remove(0))
 }
 
 #[tokio::test]
@@ -91,7 +94,10 @@ async fn the_database_refuses_to_change_events() {
     ];
     for attempt in attempts {
         let error = raw.execute(&attempt, []).unwrap_err().to_string();
-        assert!(error.contains("insert-only") || error.contains("dense"), "{attempt}: {error}");
+        assert!(
+            error.contains("insert-only") || error.contains("dense"),
+            "{attempt}: {error}"
+        );
     }
     assert_eq!(store.read_all(Position::START, 10).await.unwrap().len(), 2);
 }
@@ -104,9 +110,15 @@ async fn a_full_disk_refuses_what_does_not_fit_and_nothing_more() {
     set_room(&store, "(SELECT page_count + 2 FROM pragma_page_count)").await;
     let large = format!("\"{}\"", "x".repeat(100_000));
     let too_large = entry("post-b", &large);
-    assert!(matches!(append(&store, too_large.clone()).await, Err(Error::Full)));
+    assert!(matches!(
+        append(&store, too_large.clone()).await,
+        Err(Error::Full)
+    ));
     assert_eq!(*store.head().borrow(), Position(1));
-    assert!(matches!(append(&store, entry("post-c", "1")).await, Ok(Outcome::Appended { .. })));
+    assert!(matches!(
+        append(&store, entry("post-c", "1")).await,
+        Ok(Outcome::Appended { .. })
+    ));
     set_room(&store, "4294967294").await;
     let outcome = append(&store, too_large).await.unwrap();
     assert!(matches!(outcome, Outcome::Appended { head } if head.position == Position(3)));
@@ -133,17 +145,27 @@ async fn a_panic_in_the_writer_leaves_nothing_and_the_next_append_works() {
     };
     let panicked = tokio::spawn(async move { panicking.database.write(work).await }).await;
     assert!(panicked.unwrap_err().is_panic());
-    assert!(matches!(append(&store, entry("post-a", "1")).await, Ok(Outcome::Appended { .. })));
+    assert!(matches!(
+        append(&store, entry("post-a", "1")).await,
+        Ok(Outcome::Appended { .. })
+    ));
 }
 
 #[tokio::test]
 async fn appends_are_synced_even_after_a_snapshot_that_is_not() {
     let folder = Folder::fresh();
     let store = folder.open();
-    let levels = [(Sync::Full, 2_i64), (Sync::Normal, 1), (Sync::Normal, 1), (Sync::Full, 2)];
+    let levels = [
+        (Sync::Full, 2_i64),
+        (Sync::Normal, 1),
+        (Sync::Normal, 1),
+        (Sync::Full, 2),
+    ];
     for (sync, level) in levels {
         let work = move |writer: &mut database::Writer| -> rusqlite::Result<i64> {
-            writer.begin(sync)?.query_row("PRAGMA synchronous", [], |row| row.get(0))
+            writer
+                .begin(sync)?
+                .query_row("PRAGMA synchronous", [], |row| row.get(0))
         };
         assert_eq!(store.database.write(work).await.unwrap(), level, "{sync:?}");
     }
@@ -158,14 +180,26 @@ async fn a_streams_head_is_one_step_in_an_index() {
         let mut statement = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let parameters = vec![Sql::Null; statement.parameter_count()];
         let parameters = rusqlite::params_from_iter(parameters);
-        let rows = statement.query_map(parameters, |row| row.get::<_, String>(3)).unwrap();
+        let rows = statement
+            .query_map(parameters, |row| row.get::<_, String>(3))
+            .unwrap();
         rows.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
     };
     let by_stream = "SEARCH events USING INDEX sqlite_autoindex_events_2 (stream=?)";
     assert_eq!(plan(read::STREAM_HEAD), by_stream);
-    assert_eq!(plan(read::STREAM_EVENTS), by_stream.replace("stream=?", "stream=? AND version>?"));
-    assert_eq!(plan(read::ALL_EVENTS), "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)");
-    assert!(plan(read::SAMPLE).contains("USING COVERING INDEX"), "{}", plan(read::SAMPLE));
+    assert_eq!(
+        plan(read::STREAM_EVENTS),
+        by_stream.replace("stream=?", "stream=? AND version>?")
+    );
+    assert_eq!(
+        plan(read::ALL_EVENTS),
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"
+    );
+    assert!(
+        plan(read::SAMPLE).contains("USING COVERING INDEX"),
+        "{}",
+        plan(read::SAMPLE)
+    );
 }
 
 #[tokio::test]
@@ -178,7 +212,9 @@ async fn a_missing_event_is_reported_and_not_skipped() {
     let damage = "DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position = 2";
     folder.connect().execute_batch(damage).unwrap();
     let log = TailEventLog::new(store);
-    assert!(matches!(log.next(Position(2), 10).await, Ok(events) if events[0].position == Position(3)));
+    assert!(
+        matches!(log.next(Position(2), 10).await, Ok(events) if events[0].position == Position(3))
+    );
     let error = log.next(Position(0), 10).await.unwrap_err().to_string();
     assert!(error.contains("position 2 is missing"), "{error}");
 }
@@ -186,17 +222,27 @@ async fn a_missing_event_is_reported_and_not_skipped() {
 #[track_caller]
 fn cannot_open(folder: &Path, expected: &str) {
     let error = SqliteEventStore::open(folder).err().unwrap().to_string();
-    assert!(error.contains(expected) && error.contains(&*folder.to_string_lossy()), "{error}");
+    assert!(
+        error.contains(expected) && error.contains(&*folder.to_string_lossy()),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_no_database_of_ours_is_named_and_left_alone() {
     let folder = Folder::fresh();
     let file = folder.0.join("events.db");
-    fs::write(&file, "not a database, but long enough to be looked at as if it were one, page by page").unwrap();
+    fs::write(
+        &file,
+        "not a database, but long enough to be looked at as if it were one, page by page",
+    )
+    .unwrap();
     cannot_open(&folder.0, "file is not a database");
     fs::remove_file(&file).unwrap();
-    folder.connect().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    folder
+        .connect()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
     cannot_open(&folder.0, "the database belongs to another program");
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
@@ -216,7 +262,16 @@ fn a_folder_that_cannot_be_made_is_named() {
 fn a_newer_schema_is_refused_with_both_numbers() {
     let folder = Folder::fresh();
     drop(folder.open());
-    folder.connect().execute("INSERT INTO event_store_migrations VALUES (7, 'future', 0)", []).unwrap();
+    folder
+        .connect()
+        .execute(
+            "INSERT INTO event_store_migrations VALUES (7, 'future', 0)",
+            [],
+        )
+        .unwrap();
     let error = SqliteEventStore::open(&folder.0).err();
-    assert!(matches!(error, Some(Error::TooNew { found: 7, known: 1 })), "{error:?}");
+    assert!(
+        matches!(error, Some(Error::TooNew { found: 7, known: 1 })),
+        "{error:?}"
+    );
 }

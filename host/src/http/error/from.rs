@@ -22,7 +22,9 @@ impl From<command::Error> for Problem {
             E::PreconditionFailed { actual, .. } => {
                 Self::new(Kind::PreconditionFailed, detail).with("actual_version", actual.0)
             }
-            E::Conflict { actual, .. } => Self::new(Kind::Conflict, detail).with("actual_version", actual.0),
+            E::Conflict { actual, .. } => {
+                Self::new(Kind::Conflict, detail).with("actual_version", actual.0)
+            }
             E::IdReused { .. } => Self::new(Kind::IdempotencyKeyReused, detail),
             E::Unavailable { command_id, .. } => {
                 Self::new(Kind::Unavailable, detail).with("command_id", command_id.as_str())
@@ -35,7 +37,9 @@ impl From<command::Error> for Problem {
 impl From<LookError> for Problem {
     fn from(error: LookError) -> Self {
         match error {
-            LookError::UnknownAggregate { .. } => Self::new(Kind::UnknownAggregate, error.to_string()),
+            LookError::UnknownAggregate { .. } => {
+                Self::new(Kind::UnknownAggregate, error.to_string())
+            }
             LookError::Store(error) => error.into(),
             LookError::Plugin(fault) => logged(fault).into(),
         }
@@ -54,7 +58,9 @@ impl From<query::Error> for Problem {
             E::InvalidCursor { .. } => Self::new(Kind::InvalidCursor, detail),
             E::CursorGone => Self::new(Kind::CursorGone, detail),
             E::Rejected(rejection) => rejection.into(),
-            E::NotReached { present, .. } => Self::new(Kind::NotReached, detail).with("position", present.0),
+            E::NotReached { present, .. } => {
+                Self::new(Kind::NotReached, detail).with("position", present.0)
+            }
             E::TooSlow { .. } => Self::new(Kind::QueryTooSlow, detail),
             E::Unavailable { .. } => Self::new(Kind::Unavailable, detail),
             E::Plugin(fault) => logged(fault).into(),
@@ -105,8 +111,12 @@ impl From<Fault> for Problem {
         };
         let detail = match &fault {
             // A panic names places on the machine that built the plugin.
-            Fault::Trapped { plugin, call, .. } => format!("plugin {plugin} trapped in {call}; the host's log says why"),
-            Fault::DocumentsUnavailable { plugin, .. } => format!("plugin {plugin} could not read a document"),
+            Fault::Trapped { plugin, call, .. } => {
+                format!("plugin {plugin} trapped in {call}; the host's log says why")
+            }
+            Fault::DocumentsUnavailable { plugin, .. } => {
+                format!("plugin {plugin} could not read a document")
+            }
             fault => fault.to_string(),
         };
         Self::new(kind, detail).with("plugin", fault.plugin())
@@ -115,7 +125,10 @@ impl From<Fault> for Problem {
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
-        Self { code: Some(rejection.code), ..Self::new(Kind::Rejected, rejection.message) }
+        Self {
+            code: Some(rejection.code),
+            ..Self::new(Kind::Rejected, rejection.message)
+        }
     }
 }
 
@@ -127,7 +140,11 @@ impl From<InvalidId> for Problem {
 
 impl From<InvalidJson> for Problem {
     fn from(error: InvalidJson) -> Self {
-        let kind = if matches!(error, InvalidJson::TooLarge { .. }) { Kind::TooLarge } else { Kind::MalformedBody };
+        let kind = if matches!(error, InvalidJson::TooLarge { .. }) {
+            Kind::TooLarge
+        } else {
+            Kind::MalformedBody
+        };
         Self::new(kind, error.to_string())
     }
 }

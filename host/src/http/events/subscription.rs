@@ -44,7 +44,8 @@ impl Wanted {
             None => **wanted == *event.event_type,
         };
         !aggregate.starts_with('$')
-            && (self.aggregates.is_empty() || self.aggregates.iter().any(|wanted| wanted == aggregate))
+            && (self.aggregates.is_empty()
+                || self.aggregates.iter().any(|wanted| wanted == aggregate))
             && (self.types.is_empty() || self.types.iter().any(is_type))
     }
 }
@@ -72,7 +73,12 @@ enum Step {
 }
 
 impl Subscription {
-    pub(super) fn new(api: &Api, after: Position, wanted: Wanted, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        api: &Api,
+        after: Position,
+        wanted: Wanted,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             log: Arc::clone(api.host.log()),
             closing: api.closing.clone(),
@@ -102,7 +108,8 @@ impl Subscription {
             match self.step(quiet_at).await {
                 Step::Events(events) => {
                     self.seen = events.last().map_or(self.seen, |event| event.position);
-                    self.waiting.extend(events.into_iter().filter(|event| self.wanted.admits(event)));
+                    self.waiting
+                        .extend(events.into_iter().filter(|event| self.wanted.admits(event)));
                     if self.waiting.is_empty() && Instant::now() >= quiet_at {
                         return Some(self.sign_of_life());
                     }
@@ -137,7 +144,12 @@ impl Subscription {
             && let Some(event) = self.waiting.pop_front()
         {
             // Writing to a string does not fail.
-            let _ = write!(out, "id: {}\nevent: {}\ndata: ", event.position, event.full_type());
+            let _ = write!(
+                out,
+                "id: {}\nevent: {}\ndata: ",
+                event.position,
+                event.full_type()
+            );
             // Canonical JSON has no line breaks.
             json::event(&mut out, &event);
             out.push_str("\n\n");

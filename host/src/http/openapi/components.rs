@@ -7,7 +7,13 @@ const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Members of a schema that hold values, not schemas.
 const VALUES: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 /// Members of a schema that hold schemas by name.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
+const NAMED: [&str; 5] = [
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "$defs",
+    "definitions",
+];
 
 /// Schemas by name.
 pub(in super::super) struct Components {
@@ -35,12 +41,18 @@ impl Components {
             let mut definitions = Vec::new();
             if let Value::Object(members) = &mut schema {
                 for place in DEFINITIONS {
-                    definitions.extend(members.remove(place).and_then(|it| it.as_object().cloned()).unwrap_or_default());
+                    definitions.extend(
+                        members
+                            .remove(place)
+                            .and_then(|it| it.as_object().cloned())
+                            .unwrap_or_default(),
+                    );
                 }
             }
             self.schemas.insert(name.clone(), schema);
             for (definition, schema) in definitions {
-                self.schemas.insert(format!("{name}.{}", sound(&definition)), schema);
+                self.schemas
+                    .insert(format!("{name}.{}", sound(&definition)), schema);
             }
         }
         reference(&name)
@@ -53,7 +65,15 @@ pub(super) fn reference(name: &str) -> Value {
 
 /// Names of components are letters, digits, `.`, `-` and `_`.
 fn sound(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 fn rewrite(schema: &mut Value, name: &str) {
@@ -64,9 +84,13 @@ fn rewrite(schema: &mut Value, name: &str) {
             members.remove("$schema");
             for (member, value) in members {
                 match value {
-                    Value::String(reference) if member == "$ref" => *reference = moved(reference, name),
+                    Value::String(reference) if member == "$ref" => {
+                        *reference = moved(reference, name)
+                    }
                     Value::Object(schemas) if NAMED.contains(&member.as_str()) => {
-                        schemas.values_mut().for_each(|schema| rewrite(schema, name));
+                        schemas
+                            .values_mut()
+                            .for_each(|schema| rewrite(schema, name));
                     }
                     _ if VALUES.contains(&member.as_str()) => {}
                     other => rewrite(other, name),
@@ -78,7 +102,9 @@ fn rewrite(schema: &mut Value, name: &str) {
 }
 
 fn moved(reference: &str, name: &str) -> String {
-    let definition = DEFINITIONS.iter().find_map(|place| reference.strip_prefix(&format!("#/{place}/")));
+    let definition = DEFINITIONS
+        .iter()
+        .find_map(|place| reference.strip_prefix(&format!("#/{place}/")));
     match definition {
         Some(definition) => format!("#/components/schemas/{name}.{}", sound(definition)),
         None if reference == "#" => format!("#/components/schemas/{name}"),
@@ -103,7 +129,10 @@ mod tests {
             "$defs": { "Comment": { "items": { "$ref": "#/$defs/Comment" } } },
         });
         let reference = components.add("document.a b", &schema);
-        assert_eq!(reference, json!({ "$ref": "#/components/schemas/document.a_b" }));
+        assert_eq!(
+            reference,
+            json!({ "$ref": "#/components/schemas/document.a_b" })
+        );
         let expected = json!({
             "document.a_b": {
                 "properties": {

@@ -17,17 +17,28 @@ pub(in super::super) struct Operation {
 
 /// Makes a path item of its methods.
 pub(in super::super) fn item<const N: usize>(methods: [(&str, Operation); N]) -> Value {
-    let methods = methods.into_iter().map(|(method, operation)| (method.to_owned(), operation.into_value()));
+    let methods = methods
+        .into_iter()
+        .map(|(method, operation)| (method.to_owned(), operation.into_value()));
     Value::Object(methods.collect())
 }
 
 impl Operation {
-    pub(in super::super) fn new(id: impl Into<String>, tag: &str, summary: impl Into<String>) -> Self {
+    pub(in super::super) fn new(
+        id: impl Into<String>,
+        tag: &str,
+        summary: impl Into<String>,
+    ) -> Self {
         let mut members = Map::new();
         members.insert("operationId".to_owned(), Value::String(id.into()));
         members.insert("tags".to_owned(), json!([tag]));
         members.insert("summary".to_owned(), Value::String(summary.into()));
-        Self { members, parameters: Vec::new(), success: json!({}), refused: BTreeMap::new() }
+        Self {
+            members,
+            parameters: Vec::new(),
+            success: json!({}),
+            refused: BTreeMap::new(),
+        }
     }
 
     pub(in super::super) fn about(mut self, text: &str) -> Self {
@@ -44,14 +55,16 @@ impl Operation {
     }
 
     pub(in super::super) fn query(mut self, name: &str, schema: Value, about: &str) -> Self {
-        self.parameters.push(json!({ "name": name, "in": "query", "description": about, "schema": schema }));
+        self.parameters
+            .push(json!({ "name": name, "in": "query", "description": about, "schema": schema }));
         self
     }
 
     /// A parameter whose text is JSON.
     pub(in super::super) fn query_json(mut self, name: &str, about: &str) -> Self {
         let content = json!({ "application/json": { "schema": { "type": "object" } } });
-        self.parameters.push(json!({ "name": name, "in": "query", "description": about, "content": content }));
+        self.parameters
+            .push(json!({ "name": name, "in": "query", "description": about, "content": content }));
         self
     }
 
@@ -65,23 +78,36 @@ impl Operation {
 
     pub(in super::super) fn header(mut self, name: &str, about: &str) -> Self {
         let schema = json!({ "type": "string" });
-        self.parameters.push(json!({ "name": name, "in": "header", "description": about, "schema": schema }));
+        self.parameters
+            .push(json!({ "name": name, "in": "header", "description": about, "schema": schema }));
         self
     }
 
     pub(in super::super) fn page(self) -> Self {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 });
-        self.query("limit", limit, "The most items").query("cursor", json!({ "type": "string" }), "What a page gave as next")
+        self.query("limit", limit, "The most items").query(
+            "cursor",
+            json!({ "type": "string" }),
+            "What a page gave as next",
+        )
     }
 
     pub(in super::super) fn wait(self) -> Self {
-        let timeout = json!({ "type": "integer", "minimum": 0, "maximum": 60_000, "default": 5_000 });
-        self.query("wait_for", json!({ "type": "integer", "minimum": 0 }), "Read when this position has taken effect")
-            .query("timeout", timeout, "Milliseconds to wait for it")
+        let timeout =
+            json!({ "type": "integer", "minimum": 0, "maximum": 60_000, "default": 5_000 });
+        self.query(
+            "wait_for",
+            json!({ "type": "integer", "minimum": 0 }),
+            "Read when this position has taken effect",
+        )
+        .query("timeout", timeout, "Milliseconds to wait for it")
     }
 
     pub(in super::super) fn body(mut self, media_type: &str, schema: Value) -> Self {
-        self.members.insert("requestBody".to_owned(), json!({ "content": { media_type: { "schema": schema } } }));
+        self.members.insert(
+            "requestBody".to_owned(),
+            json!({ "content": { media_type: { "schema": schema } } }),
+        );
         self
     }
 
@@ -94,14 +120,23 @@ impl Operation {
         self.gives_as("application/json", list_of(item), about)
     }
 
-    pub(in super::super) fn gives_as(mut self, media_type: &str, schema: Value, about: &str) -> Self {
-        self.success = json!({ "description": about, "content": { media_type: { "schema": schema } } });
+    pub(in super::super) fn gives_as(
+        mut self,
+        media_type: &str,
+        schema: Value,
+        about: &str,
+    ) -> Self {
+        self.success =
+            json!({ "description": about, "content": { media_type: { "schema": schema } } });
         self
     }
 
     pub(in super::super) fn refuses(mut self, kinds: &[Kind]) -> Self {
         for kind in kinds {
-            self.refused.entry(kind.status().as_u16()).or_default().push(*kind);
+            self.refused
+                .entry(kind.status().as_u16())
+                .or_default()
+                .push(*kind);
         }
         self
     }
@@ -110,14 +145,19 @@ impl Operation {
         let mut responses = Map::new();
         responses.insert(SUCCESS.as_u16().to_string(), self.success);
         for (status, kinds) in self.refused {
-            let codes: Vec<_> = kinds.iter().map(|kind| format!("{} (`{}`)", kind.title(), kind.code())).collect();
+            let codes: Vec<_> = kinds
+                .iter()
+                .map(|kind| format!("{} (`{}`)", kind.title(), kind.code()))
+                .collect();
             responses.insert(status.to_string(), problem(&codes.join(", ")));
         }
         responses.insert("default".to_owned(), problem("Any other failure"));
         if !self.parameters.is_empty() {
-            self.members.insert("parameters".to_owned(), Value::Array(self.parameters));
+            self.members
+                .insert("parameters".to_owned(), Value::Array(self.parameters));
         }
-        self.members.insert("responses".to_owned(), Value::Object(responses));
+        self.members
+            .insert("responses".to_owned(), Value::Object(responses));
         Value::Object(self.members)
     }
 }

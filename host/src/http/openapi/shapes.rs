@@ -15,20 +15,32 @@ pub(super) fn all() -> Map<String, Value> {
         ("AggregateState", aggregate_state()),
         ("Plugin", plugin()),
         ("PluginList", plugin_list()),
-        ("Activation", object(&[("digest", json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }))])),
+        (
+            "Activation",
+            object(&[(
+                "digest",
+                json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
+            )]),
+        ),
         ("Projection", projection()),
         ("ProjectionList", list_of(&reference("Projection"))),
         ("ParkedEvent", parked_event()),
         ("ParkedList", list_of(&reference("ParkedEvent"))),
         ("Status", object(&[("status", text())])),
     ];
-    shapes.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    shapes
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect()
 }
 
 /// An object all of whose members are always there.
 fn object(properties: &[(&str, Value)]) -> Value {
     let required: Vec<_> = properties.iter().map(|(name, _)| *name).collect();
-    let properties: Map<_, _> = properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let properties: Map<_, _> = properties
+        .iter()
+        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
+        .collect();
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
@@ -59,7 +71,10 @@ fn nullable(mut schema: Value) -> Value {
 
 fn problem() -> Value {
     let mut problem = object(&[
-        ("type", json!({ "type": "string", "format": "uri-reference" })),
+        (
+            "type",
+            json!({ "type": "string", "format": "uri-reference" }),
+        ),
         ("title", text()),
         ("status", json!({ "type": "integer" })),
         ("detail", text()),
@@ -73,7 +88,12 @@ fn problem() -> Value {
 }
 
 fn receipt() -> Value {
-    let event = object(&[("event_id", uuid()), ("type", text()), ("version", number()), ("position", number())]);
+    let event = object(&[
+        ("event_id", uuid()),
+        ("type", text()),
+        ("version", number()),
+        ("position", number()),
+    ]);
     object(&[
         ("stream", text()),
         ("version", number()),
@@ -102,12 +122,21 @@ fn recorded_event() -> Value {
 }
 
 fn aggregate_state() -> Value {
-    object(&[("stream", text()), ("version", number()), ("state", json!({}))])
+    object(&[
+        ("stream", text()),
+        ("version", number()),
+        ("state", json!({})),
+    ])
 }
 
 fn plugin() -> Value {
     let aggregate = object(&[("name", text()), ("commands", texts()), ("events", texts())]);
-    let projection = object(&[("name", text()), ("events", texts()), ("collections", texts()), ("queries", texts())]);
+    let projection = object(&[
+        ("name", text()),
+        ("events", texts()),
+        ("collections", texts()),
+        ("queries", texts()),
+    ]);
     object(&[
         ("name", text()),
         ("version", text()),
@@ -116,7 +145,10 @@ fn plugin() -> Value {
         ("active", json!({ "type": "boolean" })),
         ("aggregate", nullable(aggregate)),
         ("projection", nullable(projection)),
-        ("limits", json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
+        (
+            "limits",
+            json!({ "type": "object", "additionalProperties": { "type": "integer" } }),
+        ),
     ])
 }
 
@@ -144,7 +176,10 @@ fn projection() -> Value {
         ("plugin", text()),
         ("digest", text()),
         ("generation", number()),
-        ("state", json!({ "type": "string", "enum": ["live", "rebuilding", "paused", "faulted"] })),
+        (
+            "state",
+            json!({ "type": "string", "enum": ["live", "rebuilding", "paused", "faulted"] }),
+        ),
         ("reason", nullable(text())),
         ("position", number()),
         ("lag", number()),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 
 use super::super::error::{Kind, Problem};
 use crate::message::{CommandId, Expected, Version};
@@ -12,9 +12,14 @@ use crate::message::{CommandId, Expected, Version};
 const MAX_CORRELATION_ID: usize = 200;
 
 /// Returns the one value of a header; given twice, it would depend on the reader which one counts.
-pub(in super::super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+pub(in super::super) fn one<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(invalid(name, "is given more than once"));
     }
@@ -25,27 +30,45 @@ pub(in super::super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Re
 /// Reads `Idempotency-Key`, bare or quoted.
 pub(in super::super) fn command_id(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
     const NAME: HeaderName = HeaderName::from_static("idempotency-key");
-    let Some(text) = one(headers, &NAME)? else { return Ok(None) };
+    let Some(text) = one(headers, &NAME)? else {
+        return Ok(None);
+    };
     let key = match text.strip_prefix('"') {
-        Some(quoted) => unquoted(quoted).ok_or_else(|| invalid(&NAME, "has quotes that do not match"))?,
+        Some(quoted) => {
+            unquoted(quoted).ok_or_else(|| invalid(&NAME, "has quotes that do not match"))?
+        }
         None => text.to_owned(),
     };
     let id = CommandId::parse(&key);
-    id.map(Some).map_err(|_| invalid(&NAME, "holds no command id: 1 to 200 bytes without control characters"))
+    id.map(Some).map_err(|_| {
+        invalid(
+            &NAME,
+            "holds no command id: 1 to 200 bytes without control characters",
+        )
+    })
 }
 
 /// Reads `If-Match: "<version>"` or `If-None-Match: *`.
 pub(in super::super) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     match (one(headers, &IF_MATCH)?, one(headers, &IF_NONE_MATCH)?) {
         (None, None) => Ok(Expected::Any),
-        (Some(_), Some(_)) => Err(invalid(&IF_MATCH, "contradicts If-None-Match: send one of them")),
+        (Some(_), Some(_)) => Err(invalid(
+            &IF_MATCH,
+            "contradicts If-None-Match: send one of them",
+        )),
         (None, Some("*")) => Ok(Expected::NoStream),
-        (None, Some(_)) => Err(invalid(&IF_NONE_MATCH, "takes only *: there is no stream yet")),
+        (None, Some(_)) => Err(invalid(
+            &IF_NONE_MATCH,
+            "takes only *: there is no stream yet",
+        )),
         (Some(text), None) => {
-            let bare = text.strip_prefix('"').map_or(Some(text), |rest| rest.strip_suffix('"'));
+            let bare = text
+                .strip_prefix('"')
+                .map_or(Some(text), |rest| rest.strip_suffix('"'));
             let digits = bare.filter(|bare| bare.bytes().all(|byte| byte.is_ascii_digit()));
             let version = digits.and_then(|digits| digits.parse().ok());
-            let version = version.ok_or_else(|| invalid(&IF_MATCH, "takes one version, such as \"3\""))?;
+            let version =
+                version.ok_or_else(|| invalid(&IF_MATCH, "takes one version, such as \"3\""))?;
             Ok(Expected::Exact(Version(version)))
         }
     }
@@ -54,9 +77,14 @@ pub(in super::super) fn expected(headers: &HeaderMap) -> Result<Expected, Proble
 /// Reads `X-Correlation-Id`.
 pub(in super::super) fn correlation_id(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     const NAME: HeaderName = HeaderName::from_static("x-correlation-id");
-    let Some(text) = one(headers, &NAME)? else { return Ok(None) };
+    let Some(text) = one(headers, &NAME)? else {
+        return Ok(None);
+    };
     if text.is_empty() || text.len() > MAX_CORRELATION_ID || text.chars().any(char::is_control) {
-        return Err(invalid(&NAME, "holds no id: 1 to 200 bytes without control characters"));
+        return Err(invalid(
+            &NAME,
+            "holds no id: 1 to 200 bytes without control characters",
+        ));
     }
     Ok(Some(text.into()))
 }
@@ -73,12 +101,20 @@ pub(in super::super) fn traceparent(headers: &HeaderMap) -> Option<&str> {
 
 /// Takes a body that says it is one of these types, or says nothing.
 pub(in super::super) fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
-    let Some(text) = one(headers, &CONTENT_TYPE)? else { return Ok(()) };
+    let Some(text) = one(headers, &CONTENT_TYPE)? else {
+        return Ok(());
+    };
     let essence = text.split(';').next().unwrap_or_default().trim();
-    if taken.iter().any(|taken| essence.eq_ignore_ascii_case(taken)) {
+    if taken
+        .iter()
+        .any(|taken| essence.eq_ignore_ascii_case(taken))
+    {
         return Ok(());
     }
-    let detail = format!("the body is {essence:?}; {} is taken here", taken.join(" or "));
+    let detail = format!(
+        "the body is {essence:?}; {} is taken here",
+        taken.join(" or ")
+    );
     Err(Problem::new(Kind::UnsupportedMediaType, detail))
 }
 
@@ -106,7 +142,15 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
     }
 
     fn key(value: &'static str) -> Option<String> {
@@ -129,14 +173,27 @@ mod tests {
         let exact = |value| expected(&headers(&[("if-match", value)])).ok();
         assert_eq!(exact("\"3\""), Some(Expected::Exact(Version(3))));
         assert_eq!(exact("3"), Some(Expected::Exact(Version(3))));
-        for bad in ["", "*", "W/\"3\"", "\"3", "3\"", "\"3\", \"4\"", "-1", "+1", "99999999999999999999"] {
+        for bad in [
+            "",
+            "*",
+            "W/\"3\"",
+            "\"3",
+            "3\"",
+            "\"3\", \"4\"",
+            "-1",
+            "+1",
+            "99999999999999999999",
+        ] {
             assert_eq!(exact(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn preconditions_that_contradict_each_other_are_refused() {
-        assert_eq!(expected(&headers(&[("if-none-match", "*")])).ok(), Some(Expected::NoStream));
+        assert_eq!(
+            expected(&headers(&[("if-none-match", "*")])).ok(),
+            Some(Expected::NoStream)
+        );
         assert!(expected(&headers(&[("if-none-match", "\"3\"")])).is_err());
         assert!(expected(&headers(&[("if-none-match", "*"), ("if-match", "3")])).is_err());
     }
@@ -144,13 +201,20 @@ mod tests {
     #[test]
     fn a_malformed_traceparent_is_no_trace() {
         const SOUND: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(traceparent(&headers(&[("traceparent", SOUND)])), Some(SOUND));
-        assert_eq!(traceparent(&headers(&[("traceparent", "00-xyz-1-1")])), None);
+        assert_eq!(
+            traceparent(&headers(&[("traceparent", SOUND)])),
+            Some(SOUND)
+        );
+        assert_eq!(
+            traceparent(&headers(&[("traceparent", "00-xyz-1-1")])),
+            None
+        );
     }
 
     #[test]
     fn a_media_type_is_compared_without_parameters_and_case() {
-        let is_json = |value| media_type(&headers(&[("content-type", value)]), &["application/json"]).is_ok();
+        let is_json =
+            |value| media_type(&headers(&[("content-type", value)]), &["application/json"]).is_ok();
         assert!(is_json("application/json"));
         assert!(is_json("Application/JSON; charset=utf-8"));
         assert!(!is_json("text/plain"));

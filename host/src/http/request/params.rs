@@ -39,21 +39,29 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
 impl Params {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let malformed = |what: &str| Problem::new(Kind::MalformedQuery, format!("the query string {what}"));
+        let malformed =
+            |what: &str| Problem::new(Kind::MalformedQuery, format!("the query string {what}"));
         if !has_sound_escapes(query) {
-            return Err(malformed("has a % that is not followed by two hexadecimal digits"));
+            return Err(malformed(
+                "has a % that is not followed by two hexadecimal digits",
+            ));
         }
         let decode = |text: &str| {
             let spaced = text.replace('+', " ");
             let decoded = percent_decode_str(&spaced).decode_utf8();
-            decoded.map(|text| text.into_owned()).map_err(|_| malformed("is not UTF-8"))
+            decoded
+                .map(|text| text.into_owned())
+                .map_err(|_| malformed("is not UTF-8"))
         };
         let parts = query.split('&').filter(|part| !part.is_empty());
         let pairs = parts.map(|part| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             Ok((decode(name)?, decode(value)?))
         });
-        Ok(Self { pairs: pairs.collect::<Result<_, Problem>>()?, taken: Vec::new() })
+        Ok(Self {
+            pairs: pairs.collect::<Result<_, Problem>>()?,
+            taken: Vec::new(),
+        })
     }
 
     /// Takes a parameter that is given once at most.
@@ -68,22 +76,36 @@ impl Params {
     /// Takes a parameter that may be given several times.
     pub(in super::super) fn take_all(&mut self, name: &'static str) -> Vec<String> {
         self.taken.push(name);
-        self.pairs.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect()
+        self.pairs
+            .extract_if(.., |(given, _)| given == name)
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// Takes a whole number from 0.
     pub(in super::super) fn number(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
-        let Some(text) = self.take(name)? else { return Ok(None) };
+        let Some(text) = self.take(name)? else {
+            return Ok(None);
+        };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         // Stores keep their numbers signed.
-        let number = text.parse().ok().filter(|number| digits && *number <= i64::MAX.unsigned_abs());
-        number.map(Some).ok_or_else(|| invalid(name, &format!("is no whole number from 0: {text:?}")))
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| digits && *number <= i64::MAX.unsigned_abs());
+        number
+            .map(Some)
+            .ok_or_else(|| invalid(name, &format!("is no whole number from 0: {text:?}")))
     }
 
     /// Takes `limit`.
     pub(in super::super) fn limit(&mut self) -> Result<usize, Problem> {
-        let Some(number) = self.number("limit")? else { return Ok(DEFAULT_LIMIT) };
-        let limit = usize::try_from(number).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let Some(number) = self.number("limit")? else {
+            return Ok(DEFAULT_LIMIT);
+        };
+        let limit = usize::try_from(number)
+            .ok()
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit));
         limit.ok_or_else(|| invalid("limit", &format!("is {number}; it can be 1 to {MAX_LIMIT}")))
     }
 
@@ -92,14 +114,24 @@ impl Params {
         let position = self.number("wait_for")?.map(Position);
         let millis = self.number("timeout")?.unwrap_or(DEFAULT_TIMEOUT);
         if millis > MAX_TIMEOUT {
-            return Err(invalid("timeout", &format!("is {millis}; it can be 0 to {MAX_TIMEOUT} milliseconds")));
+            return Err(invalid(
+                "timeout",
+                &format!("is {millis}; it can be 0 to {MAX_TIMEOUT} milliseconds"),
+            ));
         }
-        Ok(Wait { position, timeout: Duration::from_millis(millis) })
+        Ok(Wait {
+            position,
+            timeout: Duration::from_millis(millis),
+        })
     }
 
     /// Takes `limit`, `cursor`, `wait_for` and `timeout`.
     pub(in super::super) fn page(&mut self) -> Result<PageRequest, Problem> {
-        Ok(PageRequest { limit: self.limit()?, cursor: self.take("cursor")?, wait: self.wait()? })
+        Ok(PageRequest {
+            limit: self.limit()?,
+            cursor: self.take("cursor")?,
+            wait: self.wait()?,
+        })
     }
 
     /// Takes where a list of numbered things begins: behind `after`, or where the `cursor` of the same list says.
@@ -125,10 +157,19 @@ impl Params {
 
     /// Refuses what is left.
     pub(in super::super) fn finish(self) -> Result<(), Problem> {
-        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
-        let known = if self.taken.is_empty() { "none are".to_owned() } else { format!("known are {}", self.taken.join(", ")) };
+        let Some((name, _)) = self.pairs.first() else {
+            return Ok(());
+        };
+        let known = if self.taken.is_empty() {
+            "none are".to_owned()
+        } else {
+            format!("known are {}", self.taken.join(", "))
+        };
         let name: String = name.chars().take(60).collect();
-        Err(Problem::new(Kind::UnknownParameter, format!("parameter {name:?} is not known here; {known}")))
+        Err(Problem::new(
+            Kind::UnknownParameter,
+            format!("parameter {name:?} is not known here; {known}"),
+        ))
     }
 }
 
@@ -142,8 +183,15 @@ fn parse_cursor(cursor: &str, list: &str) -> Result<u64, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let parts = text.as_deref().and_then(|text| text.split_once(' '));
-    let number = parts.filter(|(_, of)| *of == list).and_then(|(number, _)| number.parse().ok());
-    number.ok_or_else(|| Problem::new(Kind::InvalidCursor, "the cursor is not one that this list gave"))
+    let number = parts
+        .filter(|(_, of)| *of == list)
+        .and_then(|(number, _)| number.parse().ok());
+    number.ok_or_else(|| {
+        Problem::new(
+            Kind::InvalidCursor,
+            "the cursor is not one that this list gave",
+        )
+    })
 }
 
 fn invalid(name: &str, what: &str) -> Problem {
@@ -177,8 +225,19 @@ mod tests {
     fn a_limit_is_checked_on_both_sides() {
         let limit = |text: &str| Params::parse(text).unwrap().limit().ok();
         assert_eq!(limit(""), Some(50));
-        assert_eq!((limit("limit=1"), limit("limit=1000")), (Some(1), Some(1_000)));
-        for bad in ["limit=0", "limit=1001", "limit=-1", "limit=+1", "limit=", "limit=x", "limit=99999999999999999999"] {
+        assert_eq!(
+            (limit("limit=1"), limit("limit=1000")),
+            (Some(1), Some(1_000))
+        );
+        for bad in [
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=+1",
+            "limit=",
+            "limit=x",
+            "limit=99999999999999999999",
+        ] {
             assert_eq!(limit(bad), None, "{bad}");
         }
     }
@@ -187,7 +246,12 @@ mod tests {
     fn a_cursor_is_taken_by_the_list_that_gave_it() {
         let cursor = write_cursor("stream post-1", 7);
         assert_eq!(parse_cursor(&cursor, "stream post-1").ok(), Some(7));
-        for (cursor, list) in [(cursor.as_str(), "stream post-2"), ("", "x"), ("!", "x"), ("YQ", "x")] {
+        for (cursor, list) in [
+            (cursor.as_str(), "stream post-2"),
+            ("", "x"),
+            ("!", "x"),
+            ("YQ", "x"),
+        ] {
             assert!(parse_cursor(cursor, list).is_err(), "{cursor}");
         }
     }

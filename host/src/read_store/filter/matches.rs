@@ -9,19 +9,27 @@ use super::Comparison;
 /// Tells whether anything that a path leads to compares so; without a path, the value itself.
 pub(super) fn field(value: &Value, path: Option<&str>, comparison: &Comparison) -> bool {
     let ordered = |bound: &Value, wanted: fn(Ordering) -> bool| {
-        any(value, path, &mut |found| found.and_then(|found| compare(found, bound)).is_some_and(wanted))
+        any(value, path, &mut |found| {
+            found
+                .and_then(|found| compare(found, bound))
+                .is_some_and(wanted)
+        })
     };
     match comparison {
         Comparison::Eq(wanted) => any(value, path, &mut |found| equals(found, wanted)),
         Comparison::Ne(unwanted) => !any(value, path, &mut |found| equals(found, unwanted)),
-        Comparison::In(wanted) => any(value, path, &mut |found| wanted.iter().any(|wanted| equals(found, wanted))),
+        Comparison::In(wanted) => any(value, path, &mut |found| {
+            wanted.iter().any(|wanted| equals(found, wanted))
+        }),
         Comparison::Lt(bound) => ordered(bound, Ordering::is_lt),
         Comparison::Lte(bound) => ordered(bound, Ordering::is_le),
         Comparison::Gt(bound) => ordered(bound, Ordering::is_gt),
         Comparison::Gte(bound) => ordered(bound, Ordering::is_ge),
         Comparison::Exists(exists) => any(value, path, &mut |found| found.is_some()) == *exists,
         Comparison::Prefix(prefix) => any(value, path, &mut |found| {
-            found.and_then(Value::as_str).is_some_and(|text| text.starts_with(prefix.as_str()))
+            found
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.starts_with(prefix.as_str()))
         }),
     }
 }
@@ -32,15 +40,18 @@ fn any(value: &Value, path: Option<&str>, test: &mut dyn FnMut(Option<&Value>) -
         let elements = value.as_array().map(Vec::as_slice).unwrap_or_default();
         return elements.iter().any(|element| test(Some(element))) || test(Some(value));
     };
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let (name, rest) = path
+        .split_once('.')
+        .map_or((path, None), |(name, rest)| (name, Some(rest)));
     match value {
         Value::Object(fields) => match fields.get(name) {
             Some(value) => any(value, rest, test),
             None => test(None),
         },
-        Value::Array(elements) => {
-            elements.iter().filter(|element| element.is_object()).any(|element| any(element, Some(path), test))
-        }
+        Value::Array(elements) => elements
+            .iter()
+            .filter(|element| element.is_object())
+            .any(|element| any(element, Some(path), test)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => test(None),
     }
 }
@@ -72,7 +83,10 @@ fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
 }
 
 fn integer(number: &Number) -> Option<i128> {
-    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+    number
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| number.as_u64().map(i128::from))
 }
 
 /// Compares by exact value: turning the integer into a float would make neighbors beyond 2^53 equal.
@@ -93,9 +107,18 @@ mod tests {
     #[track_caller]
     fn check(filter: Value, document: Value, expected: bool) {
         let parsed = Filter::parse(&filter).unwrap();
-        assert_eq!(parsed.matches("the-id", &document), expected, "{filter} on {document}");
+        assert_eq!(
+            parsed.matches("the-id", &document),
+            expected,
+            "{filter} on {document}"
+        );
         let again = Filter::parse_again(&parsed.to_value()).unwrap();
-        assert_eq!(again.matches("the-id", &document), expected, "{} on {document}", parsed.to_value());
+        assert_eq!(
+            again.matches("the-id", &document),
+            expected,
+            "{} on {document}",
+            parsed.to_value()
+        );
     }
 
     #[track_caller]
@@ -121,8 +144,14 @@ mod tests {
 
     #[test]
     fn large_integers_are_compared_exactly() {
-        matches(json!({"n": {"lt": 9_007_199_254_740_993_i64}}), json!({"n": 9_007_199_254_740_992.0}));
-        differs(json!({"n": {"eq": 9_007_199_254_740_993_i64}}), json!({"n": 9_007_199_254_740_992_i64}));
+        matches(
+            json!({"n": {"lt": 9_007_199_254_740_993_i64}}),
+            json!({"n": 9_007_199_254_740_992.0}),
+        );
+        differs(
+            json!({"n": {"eq": 9_007_199_254_740_993_i64}}),
+            json!({"n": 9_007_199_254_740_992_i64}),
+        );
         matches(json!({"n": {"lt": 9.3e18}}), json!({"n": i64::MAX}));
         matches(json!({"n": {"gt": -1e300}}), json!({"n": i64::MIN}));
         matches(json!({"n": {"gt": -2.5}}), json!({"n": -2}));
@@ -154,7 +183,10 @@ mod tests {
     fn any_element_of_an_array_will_do() {
         matches(json!({"a": {"eq": 2}}), json!({"a": [1, 2]}));
         matches(json!({"a": {"gt": 1, "lt": 2}}), json!({"a": [0, 3]}));
-        matches(json!({"a.b": {"in": [7, 3]}}), json!({"a": [{"b": 1}, {"b": [2, 3]}]}));
+        matches(
+            json!({"a.b": {"in": [7, 3]}}),
+            json!({"a": [{"b": 1}, {"b": [2, 3]}]}),
+        );
         differs(json!({"a": {"eq": 1}}), json!({"a": [[1]]}));
         differs(json!({"a.b": {"eq": 1}}), json!({"a": [[{"b": 1}]]}));
     }
@@ -182,9 +214,18 @@ mod tests {
     #[test]
     fn filters_are_joined_by_and_and_or() {
         matches(json!({}), json!({"a": 1}));
-        matches(json!({"a": {"eq": 1}, "or": [{"b": {"eq": 1}}, {"b": {"eq": 2}}]}), json!({"a": 1, "b": 2}));
-        differs(json!({"a": {"eq": 1}, "b": {"eq": 1}}), json!({"a": 1, "b": 2}));
-        differs(json!({"and": [{"a": {"eq": 1}}, {"a": {"eq": 2}}]}), json!({"a": 1}));
+        matches(
+            json!({"a": {"eq": 1}, "or": [{"b": {"eq": 1}}, {"b": {"eq": 2}}]}),
+            json!({"a": 1, "b": 2}),
+        );
+        differs(
+            json!({"a": {"eq": 1}, "b": {"eq": 1}}),
+            json!({"a": 1, "b": 2}),
+        );
+        differs(
+            json!({"and": [{"a": {"eq": 1}}, {"a": {"eq": 2}}]}),
+            json!({"a": 1}),
+        );
         differs(json!({"a": {"in": []}}), json!({"a": 1}));
     }
 

@@ -81,19 +81,28 @@ pub(super) struct Parser {
 impl Parser {
     /// Parses what a stranger gives.
     pub(super) fn limited() -> Self {
-        Self { depth: MAX_DEPTH, comparisons: MAX_COMPARISONS }
+        Self {
+            depth: MAX_DEPTH,
+            comparisons: MAX_COMPARISONS,
+        }
     }
 
     /// Parses what we have written ourselves.
     pub(super) fn unlimited() -> Self {
-        Self { depth: usize::MAX, comparisons: usize::MAX }
+        Self {
+            depth: usize::MAX,
+            comparisons: usize::MAX,
+        }
     }
 
     /// Parses one filter with those in it.
     pub(super) fn filter(&mut self, value: &Value) -> Result<Filter, InvalidFilter> {
         const EXAMPLE: &str = r#"{"state": {"eq": "open"}}"#;
         let fields = object(value, EXAMPLE, || "a filter".into())?;
-        let too_deep = InvalidFilter::TooLarge { what: "levels", limit: MAX_DEPTH };
+        let too_deep = InvalidFilter::TooLarge {
+            what: "levels",
+            limit: MAX_DEPTH,
+        };
         self.depth = self.depth.checked_sub(1).ok_or(too_deep)?;
         let mut all = Vec::with_capacity(fields.len());
         for (key, value) in fields {
@@ -104,29 +113,54 @@ impl Parser {
             }
         }
         self.depth += 1;
-        Ok(if all.len() == 1 { all.remove(0) } else { Filter::And(all) })
+        Ok(if all.len() == 1 {
+            all.remove(0)
+        } else {
+            Filter::And(all)
+        })
     }
 
-    fn filters(&mut self, operator: &'static str, value: &Value) -> Result<Vec<Filter>, InvalidFilter> {
+    fn filters(
+        &mut self,
+        operator: &'static str,
+        value: &Value,
+    ) -> Result<Vec<Filter>, InvalidFilter> {
         let filters = value.as_array().filter(|filters| !filters.is_empty());
         let filters = filters.ok_or(InvalidFilter::NoFilters { operator })?;
         filters.iter().map(|filter| self.filter(filter)).collect()
     }
 
     /// Parses the comparisons of one field.
-    fn field(&mut self, path: &str, value: &Value, all: &mut Vec<Filter>) -> Result<(), InvalidFilter> {
+    fn field(
+        &mut self,
+        path: &str,
+        value: &Value,
+        all: &mut Vec<Filter>,
+    ) -> Result<(), InvalidFilter> {
         let path = FieldPath::parse(path)?;
         let field = || path.to_string();
-        let operators = object(value, r#"{"eq": 1}"#, || format!("what field {path:?} is compared with", path = path.as_str()))?;
+        let operators = object(value, r#"{"eq": 1}"#, || {
+            format!("what field {path:?} is compared with", path = path.as_str())
+        })?;
         if operators.is_empty() {
             return Err(InvalidFilter::NoOperator { field: field() });
         }
         for (operator, value) in operators {
-            let too_many = InvalidFilter::TooLarge { what: "comparisons", limit: MAX_COMPARISONS };
+            let too_many = InvalidFilter::TooLarge {
+                what: "comparisons",
+                limit: MAX_COMPARISONS,
+            };
             self.comparisons = self.comparisons.checked_sub(1).ok_or(too_many)?;
             let comparison = comparison(operator, value).map_err(|rule| match rule {
-                Some(rule) => InvalidFilter::Value { field: field(), operator: operator.clone(), rule },
-                None => InvalidFilter::UnknownOperator { field: field(), operator: operator.chars().take(60).collect() },
+                Some(rule) => InvalidFilter::Value {
+                    field: field(),
+                    operator: operator.clone(),
+                    rule,
+                },
+                None => InvalidFilter::UnknownOperator {
+                    field: field(),
+                    operator: operator.chars().take(60).collect(),
+                },
             })?;
             all.push(Filter::Field(path.clone(), comparison));
         }
@@ -139,7 +173,10 @@ fn object<'a>(
     example: &'static str,
     what: impl FnOnce() -> String,
 ) -> Result<&'a Map<String, Value>, InvalidFilter> {
-    value.as_object().ok_or_else(|| InvalidFilter::NotAnObject { what: what(), example })
+    value.as_object().ok_or_else(|| InvalidFilter::NotAnObject {
+        what: what(),
+        example,
+    })
 }
 
 /// Parses one comparison; the error is the rule that the value breaks, or nothing for an unknown operator.
@@ -161,7 +198,9 @@ fn comparison(operator: &str, value: &Value) -> Result<Comparison, Option<&'stat
 fn scalar(value: &Value) -> Result<Value, &'static str> {
     match value {
         Value::Array(_) | Value::Object(_) => Err("null, a bool, a number or a string"),
-        Value::Number(number) if number.is_u64() && number.as_i64().is_none() => Err("integers of 64 bits with a sign"),
+        Value::Number(number) if number.is_u64() && number.as_i64().is_none() => {
+            Err("integers of 64 bits with a sign")
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
     }
 }
@@ -175,7 +214,10 @@ fn bound(value: &Value) -> Result<Value, &'static str> {
 
 fn scalars(value: &Value) -> Result<Vec<Value>, &'static str> {
     const RULE: &str = "an array of at most 100 scalars";
-    let values = value.as_array().filter(|values| values.len() <= MAX_VALUES).ok_or(RULE)?;
+    let values = value
+        .as_array()
+        .filter(|values| values.len() <= MAX_VALUES)
+        .ok_or(RULE)?;
     values.iter().map(scalar).collect()
 }
 
@@ -194,23 +236,51 @@ mod tests {
     #[test]
     fn an_error_names_what_is_wrong_and_what_is_known() {
         refused(json!([]), "a filter must be an object");
-        refused(json!({"state": "open"}), r#"field "state" is compared with must be an object, such as {"eq": 1}"#);
-        refused(json!({"state": {}}), r#"field "state": an operator is missing"#);
-        refused(json!({"state": {"like": "x"}}), r#"unknown operator "like", known are eq, ne, lt"#);
-        refused(json!({"state": {"eq": []}}), r#"field "state": "eq" takes null, a bool, a number or a string"#);
-        refused(json!({"state": {"lt": null}}), r#""lt" takes a number, a string or a bool"#);
-        refused(json!({"state": {"exists": 1}}), r#""exists" takes true or false"#);
-        refused(json!({"state": {"prefix": 1}}), r#""prefix" takes a string"#);
+        refused(
+            json!({"state": "open"}),
+            r#"field "state" is compared with must be an object, such as {"eq": 1}"#,
+        );
+        refused(
+            json!({"state": {}}),
+            r#"field "state": an operator is missing"#,
+        );
+        refused(
+            json!({"state": {"like": "x"}}),
+            r#"unknown operator "like", known are eq, ne, lt"#,
+        );
+        refused(
+            json!({"state": {"eq": []}}),
+            r#"field "state": "eq" takes null, a bool, a number or a string"#,
+        );
+        refused(
+            json!({"state": {"lt": null}}),
+            r#""lt" takes a number, a string or a bool"#,
+        );
+        refused(
+            json!({"state": {"exists": 1}}),
+            r#""exists" takes true or false"#,
+        );
+        refused(
+            json!({"state": {"prefix": 1}}),
+            r#""prefix" takes a string"#,
+        );
         refused(json!({"n": {"eq": u64::MAX}}), "64 bits");
         refused(json!({"$where": {"eq": 1}}), r#""$where" is no path"#);
-        refused(json!({"_foldhost.seq": {"eq": 1}}), "_foldhost is the host's");
-        refused(json!({"or": []}), r#""or" takes an array of at least one filter"#);
+        refused(
+            json!({"_foldhost.seq": {"eq": 1}}),
+            "_foldhost is the host's",
+        );
+        refused(
+            json!({"or": []}),
+            r#""or" takes an array of at least one filter"#,
+        );
         refused(json!({"and": {}}), r#""and" takes an array"#);
     }
 
     #[test]
     fn depth_is_limited_on_both_sides() {
-        let nested = |levels| (1..levels).fold(json!({"a": {"eq": 1}}), |inner, _| json!({ "or": [inner] }));
+        let nested =
+            |levels| (1..levels).fold(json!({"a": {"eq": 1}}), |inner, _| json!({ "or": [inner] }));
         assert!(Filter::parse(&nested(8)).is_ok());
         refused(nested(9), "more than 8 levels");
     }

@@ -18,9 +18,17 @@ pub struct FieldPath(String);
 impl FieldPath {
     /// Parses a path.
     pub fn parse(text: &str) -> Result<Self, InvalidFilter> {
-        let refuse = |rule| Err(InvalidFilter::Path { path: text.chars().take(60).collect(), rule });
+        let refuse = |rule| {
+            Err(InvalidFilter::Path {
+                path: text.chars().take(60).collect(),
+                rule,
+            })
+        };
         let is_name = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
         };
         if text.len() > MAX_BYTES || text.split('.').count() > MAX_PARTS {
             return refuse("it has more than 8 names or 256 bytes");
@@ -28,7 +36,10 @@ impl FieldPath {
         if !text.split('.').all(is_name) {
             return refuse("names are ASCII letters, digits, _ and -, joined by dots");
         }
-        if text.split('.').any(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+        if text
+            .split('.')
+            .any(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+        {
             return refuse("a name of digits alone would address an array's element");
         }
         match text.split('.').next() {
@@ -59,7 +70,11 @@ impl FieldPath {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => &Value::Null,
             };
         }
-        if value.is_array() || value.is_object() { None } else { Some(value) }
+        if value.is_array() || value.is_object() {
+            None
+        } else {
+            Some(value)
+        }
     }
 }
 
@@ -77,7 +92,15 @@ mod tests {
 
     #[test]
     fn a_path_is_names_joined_by_dots() {
-        for path in ["a", "_id", "a.b", "a-b.c_d.E1", "a._id", "a._foldhost", "a.b.c.d.e.f.g.h"] {
+        for path in [
+            "a",
+            "_id",
+            "a.b",
+            "a-b.c_d.E1",
+            "a._id",
+            "a._foldhost",
+            "a.b.c.d.e.f.g.h",
+        ] {
             assert_eq!(FieldPath::parse(path).unwrap().as_str(), path);
         }
     }
@@ -85,8 +108,18 @@ mod tests {
     #[test]
     fn what_could_mean_something_else_is_no_path() {
         let long = "a".repeat(257);
-        let hostile = ["", ".", "a.", ".a", "a..b", "$where", "a.$b", "a b", "a\"b", "a'b", "é", "a\0"];
-        let reserved = ["_foldhost", "_foldhost.seq", "_id.x", "0", "a.17", "a.b.c.d.e.f.g.h.i", &long];
+        let hostile = [
+            "", ".", "a.", ".a", "a..b", "$where", "a.$b", "a b", "a\"b", "a'b", "é", "a\0",
+        ];
+        let reserved = [
+            "_foldhost",
+            "_foldhost.seq",
+            "_id.x",
+            "0",
+            "a.17",
+            "a.b.c.d.e.f.g.h.i",
+            &long,
+        ];
         for path in hostile.into_iter().chain(reserved) {
             assert!(FieldPath::parse(path).is_err(), "{path:?}");
         }
@@ -97,7 +130,13 @@ mod tests {
         let document = json!({"a": {"b": 1}, "n": 5, "list": [{"b": 1}]});
         let scalar = |path| FieldPath::parse(path).unwrap().scalar(&document).cloned();
         assert_eq!(scalar("a.b"), Some(json!(1)));
-        assert_eq!((scalar("x"), scalar("a.x.y"), scalar("n.x")), (Some(json!(null)), Some(json!(null)), Some(json!(null))));
-        assert_eq!((scalar("a"), scalar("list"), scalar("list.b")), (None, None, None));
+        assert_eq!(
+            (scalar("x"), scalar("a.x.y"), scalar("n.x")),
+            (Some(json!(null)), Some(json!(null)), Some(json!(null)))
+        );
+        assert_eq!(
+            (scalar("a"), scalar("list"), scalar("list.b")),
+            (None, None, None)
+        );
     }
 }

@@ -23,14 +23,25 @@ pub(super) fn commit(
     commit: &Commit,
 ) -> Result<(), Error> {
     let (row, _) = generations::row(&transaction, generation)?;
-    let to = (row, signed(sequence), signed(commit.position.0), commit.event_id.as_bytes(), commit.deviates);
+    let to = (
+        row,
+        signed(sequence),
+        signed(commit.position.0),
+        commit.event_id.as_bytes(),
+        commit.deviates,
+    );
     if transaction.prepare_cached(MOVE)?.execute(to)? == 0 {
-        return Err(Error::LostOwnership { generation: generation.clone() });
+        return Err(Error::LostOwnership {
+            generation: generation.clone(),
+        });
     }
     let mut tables: HashMap<&str, Table<'_>> = HashMap::new();
     for write in &commit.writes {
         if !tables.contains_key(write.collection.as_str()) {
-            tables.insert(&write.collection, Table::open(&transaction, generation, &write.collection)?);
+            tables.insert(
+                &write.collection,
+                Table::open(&transaction, generation, &write.collection)?,
+            );
         }
         if let Some(table) = tables.get_mut(write.collection.as_str()) {
             table.write(write)?;
@@ -50,20 +61,30 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn open(transaction: &'a Transaction<'a>, generation: &GenerationId, collection: &str) -> Result<Self, Error> {
+    fn open(
+        transaction: &'a Transaction<'a>,
+        generation: &GenerationId,
+        collection: &str,
+    ) -> Result<Self, Error> {
         let layout = Layout::find(transaction, generation, collection)?;
         let table = &layout.table;
         let keys = 0..layout.keys.len();
         let columns: String = keys.clone().map(|at| format!(", key_{at}")).collect();
         let values: String = keys.clone().map(|at| format!(", ?{}", at + 3)).collect();
-        let updates: String = keys.map(|at| format!(", key_{at} = excluded.key_{at}")).collect();
+        let updates: String = keys
+            .map(|at| format!(", key_{at} = excluded.key_{at}"))
+            .collect();
         let put = format!(
             "INSERT INTO {table} (id, document{columns}) VALUES (?1, ?2{values})
              ON CONFLICT (id) DO UPDATE SET document = excluded.document{updates}"
         );
         let put = transaction.prepare_cached(&put)?;
         let delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
-        Ok(Self { layout, put, delete })
+        Ok(Self {
+            layout,
+            put,
+            delete,
+        })
     }
 
     fn write(&mut self, write: &Write) -> Result<(), Error> {
@@ -74,7 +95,10 @@ impl<'a> Table<'a> {
         let keys = self.keys(write, document)?;
         let text = |text| ToSqlOutput::Borrowed(ValueRef::Text(str::as_bytes(text)));
         let row = [text(&write.id), text(document.as_str())];
-        self.put.execute(params_from_iter(row.into_iter().chain(keys.into_iter().map(ToSqlOutput::Owned))))?;
+        self.put.execute(params_from_iter(
+            row.into_iter()
+                .chain(keys.into_iter().map(ToSqlOutput::Owned)),
+        ))?;
         Ok(())
     }
 
@@ -87,7 +111,9 @@ impl<'a> Table<'a> {
         let keys = self.layout.keys.iter().map(|path| {
             path.scalar(&value).map(key::encode).ok_or_else(|| {
                 let (collection, id) = (&write.collection, &write.id);
-                let reason = format!("document {id:?} of {collection:?}: the indexed field {path} must hold a scalar");
+                let reason = format!(
+                    "document {id:?} of {collection:?}: the indexed field {path} must hold a scalar"
+                );
                 Error::Refused { reason }
             })
         });

@@ -12,25 +12,33 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes the functions known to a connection.
 pub(super) fn register(connection: &Connection) -> Result<()> {
-    let flags =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("foldhost_matches", 3, flags, matches)?;
     connection.create_scalar_function("foldhost_key", 2, flags, scalar)
 }
 
 /// `foldhost_matches(filter, id, document)`: whether a document matches; the filter is parsed once per query.
 fn matches(context: &Context<'_>) -> Result<bool> {
-    let filter = context.get_or_create_aux(0, |filter| -> std::result::Result<Filter, AnyError> {
-        Ok(Filter::parse_again(&serde_json::from_str(filter.as_str()?)?)?)
-    })?;
+    let filter =
+        context.get_or_create_aux(0, |filter| -> std::result::Result<Filter, AnyError> {
+            Ok(Filter::parse_again(&serde_json::from_str(
+                filter.as_str()?,
+            )?)?)
+        })?;
     Ok(filter.matches(text(context.get_raw(1))?, &document(context.get_raw(2))?))
 }
 
 /// `foldhost_key(path, document)`: the scalar under a path, encoded for ordering.
 fn scalar(context: &Context<'_>) -> Result<Sql> {
-    let path = context
-        .get_or_create_aux(0, |path| -> std::result::Result<FieldPath, AnyError> { Ok(FieldPath::parse(path.as_str()?)?) })?;
-    Ok(path.scalar(&document(context.get_raw(1))?).map_or(key::NULL, key::encode))
+    let path =
+        context.get_or_create_aux(0, |path| -> std::result::Result<FieldPath, AnyError> {
+            Ok(FieldPath::parse(path.as_str()?)?)
+        })?;
+    Ok(path
+        .scalar(&document(context.get_raw(1))?)
+        .map_or(key::NULL, key::encode))
 }
 
 fn document(value: ValueRef<'_>) -> Result<Value> {
@@ -38,5 +46,7 @@ fn document(value: ValueRef<'_>) -> Result<Value> {
 }
 
 fn text(value: ValueRef<'_>) -> Result<&str> {
-    value.as_str().map_err(|error: FromSqlError| Error::UserFunctionError(error.into()))
+    value
+        .as_str()
+        .map_err(|error: FromSqlError| Error::UserFunctionError(error.into()))
 }

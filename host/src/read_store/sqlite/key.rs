@@ -133,7 +133,9 @@ mod tests {
     fn encoded_scalars_are_ordered_as_the_port_wants() {
         let connection = Connection::open_in_memory().unwrap();
         let less = |a: &Value, b: &Value| -> bool {
-            connection.query_row("SELECT ?1 < ?2", [encode(a), encode(b)], |row| row.get(0)).unwrap()
+            connection
+                .query_row("SELECT ?1 < ?2", [encode(a), encode(b)], |row| row.get(0))
+                .unwrap()
         };
         let ladder = ladder();
         for (low, a) in ladder.iter().enumerate() {
@@ -157,7 +159,12 @@ mod tests {
     fn the_text_after_a_prefix_is_above_all_that_begin_with_it() {
         for prefix in ["a", "az", "é", "\u{d7ff}", "a\u{10ffff}", "\u{7f}"] {
             let above = after_prefix(prefix).unwrap();
-            assert_eq!(above.as_bytes().cmp(format!("{prefix}\u{10ffff}").as_bytes()), Ordering::Greater);
+            assert_eq!(
+                above
+                    .as_bytes()
+                    .cmp(format!("{prefix}\u{10ffff}").as_bytes()),
+                Ordering::Greater
+            );
             assert!(!above.starts_with(prefix));
         }
         assert_eq!(after_prefix("a\u{10ffff}").as_deref(), Some("b"));

@@ -15,7 +15,11 @@ const LIST: &str = "SELECT position, stream, full_type, error, parked_at
     FROM parked WHERE generation = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
 
 /// Sets events aside.
-pub(super) fn park(transaction: &Transaction<'_>, generation: i64, events: &[ParkedEvent]) -> rusqlite::Result<()> {
+pub(super) fn park(
+    transaction: &Transaction<'_>,
+    generation: i64,
+    events: &[ParkedEvent],
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(PARK)?;
     events.iter().try_for_each(|event| {
         let parameters = params![
@@ -31,9 +35,18 @@ pub(super) fn park(transaction: &Transaction<'_>, generation: i64, events: &[Par
 }
 
 /// Forgets that events were set aside.
-pub(super) fn unpark(transaction: &Transaction<'_>, generation: i64, positions: &[Position]) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached("DELETE FROM parked WHERE generation = ?1 AND position = ?2")?;
-    positions.iter().try_for_each(|position| statement.execute((generation, signed(position.0))).map(|_| ()))
+pub(super) fn unpark(
+    transaction: &Transaction<'_>,
+    generation: i64,
+    positions: &[Position],
+) -> rusqlite::Result<()> {
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM parked WHERE generation = ?1 AND position = ?2")?;
+    positions.iter().try_for_each(|position| {
+        statement
+            .execute((generation, signed(position.0)))
+            .map(|_| ())
+    })
 }
 
 /// Lists parked events in order of position.
@@ -58,10 +71,14 @@ pub(super) fn list(
 }
 
 /// Lists the streams that have parked events.
-pub(super) fn streams(connection: &Connection, generation: &GenerationId) -> Result<Vec<StreamId>, Error> {
+pub(super) fn streams(
+    connection: &Connection,
+    generation: &GenerationId,
+) -> Result<Vec<StreamId>, Error> {
     let (generation, _) = generations::row(connection, generation)?;
-    let mut statement =
-        connection.prepare_cached("SELECT DISTINCT stream FROM parked WHERE generation = ?1 ORDER BY stream")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT stream FROM parked WHERE generation = ?1 ORDER BY stream",
+    )?;
     let rows = statement.query_map([generation], |row| Ok(StreamId::from_store(text(row, 0)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -22,21 +22,40 @@ pub(super) struct Query {
 /// Compiles a find request over the documents of a collection.
 pub(super) fn compile(layout: &Layout, find: &Find) -> Result<Query, Error> {
     let mut query = Query::default();
-    let mut order = find.sort.iter().map(|key| query.sort_key(layout, key)).collect::<Result<Vec<_>, _>>()?;
-    let selected: String = order.iter().map(|(expression, _)| format!(", {expression}")).collect();
+    let mut order = find
+        .sort
+        .iter()
+        .map(|key| query.sort_key(layout, key))
+        .collect::<Result<Vec<_>, _>>()?;
+    let selected: String = order
+        .iter()
+        .map(|(expression, _)| format!(", {expression}"))
+        .collect();
     order.push(("id".into(), false));
     let mut conditions = query.filter(layout, &find.filter);
     if let Some(place) = &find.after {
         conditions.push(query.behind(&order, place)?);
     }
-    let wanted = if conditions.is_empty() { "1".into() } else { conditions.join(" AND ") };
+    let wanted = if conditions.is_empty() {
+        "1".into()
+    } else {
+        conditions.join(" AND ")
+    };
     let order: Vec<String> = order
         .into_iter()
-        .map(|(expression, descending)| if descending { format!("{expression} DESC") } else { expression })
+        .map(|(expression, descending)| {
+            if descending {
+                format!("{expression} DESC")
+            } else {
+                expression
+            }
+        })
         .collect();
     let limit = query.bind(Sql::Integer(i64::try_from(find.limit).unwrap_or(i64::MAX)));
     let (table, order) = (&layout.table, order.join(", "));
-    query.sql = format!("SELECT id, document{selected} FROM {table} WHERE {wanted} ORDER BY {order} LIMIT {limit}");
+    query.sql = format!(
+        "SELECT id, document{selected} FROM {table} WHERE {wanted} ORDER BY {order} LIMIT {limit}"
+    );
     Ok(query)
 }
 
@@ -49,7 +68,9 @@ impl Query {
 
     /// Returns the expression to sort by and whether the order is descending.
     fn sort_key(&mut self, layout: &Layout, key: &SortKey) -> Result<(String, bool), Error> {
-        let path = FieldPath::parse(&key.path).map_err(|error| Error::Refused { reason: error.to_string() })?;
+        let path = FieldPath::parse(&key.path).map_err(|error| Error::Refused {
+            reason: error.to_string(),
+        })?;
         let expression = layout.column(&path).unwrap_or_else(|| {
             let path = self.bind(Sql::Text(key.path.clone()));
             format!("foldhost_key({path}, document)")
@@ -61,9 +82,13 @@ impl Query {
     fn filter(&mut self, layout: &Layout, filter: &Filter) -> Vec<String> {
         let mut all = Vec::new();
         flatten(filter, &mut all);
-        let (indexed, others): (Vec<&Filter>, Vec<&Filter>) =
-            all.into_iter().partition(|filter| has_columns(layout, filter));
-        let mut conditions: Vec<String> = indexed.into_iter().map(|filter| self.condition(layout, filter)).collect();
+        let (indexed, others): (Vec<&Filter>, Vec<&Filter>) = all
+            .into_iter()
+            .partition(|filter| has_columns(layout, filter));
+        let mut conditions: Vec<String> = indexed
+            .into_iter()
+            .map(|filter| self.condition(layout, filter))
+            .collect();
         if !others.is_empty() {
             let others = Filter::And(others.into_iter().cloned().collect());
             let filter = self.bind(Sql::Text(others.to_value().to_string()));
@@ -75,7 +100,10 @@ impl Query {
     /// Turns a filter that [`has_columns`] into a condition.
     fn condition(&mut self, layout: &Layout, filter: &Filter) -> String {
         let mut joined = |filters: &[Filter], word: &str| {
-            let conditions: Vec<String> = filters.iter().map(|filter| self.condition(layout, filter)).collect();
+            let conditions: Vec<String> = filters
+                .iter()
+                .map(|filter| self.condition(layout, filter))
+                .collect();
             format!("({})", conditions.join(word))
         };
         match filter {
@@ -83,24 +111,37 @@ impl Query {
             Filter::Or(filters) if filters.is_empty() => "0".into(),
             Filter::And(filters) => joined(filters, " AND "),
             Filter::Or(filters) => joined(filters, " OR "),
-            Filter::Field(path, comparison) => {
-                layout.column(path).map_or_else(|| "0".into(), |column| self.comparison(&column, comparison))
-            }
+            Filter::Field(path, comparison) => layout
+                .column(path)
+                .map_or_else(|| "0".into(), |column| self.comparison(&column, comparison)),
         }
     }
 
     fn comparison(&mut self, column: &str, comparison: &Comparison) -> String {
-        let mut one = |operator: &str, value| format!("{column} {operator} {}", self.bind(key::encode(value)));
+        let mut one = |operator: &str, value| {
+            format!("{column} {operator} {}", self.bind(key::encode(value)))
+        };
         let kind = |value| Kind::of(&key::encode(value));
         match comparison {
             Comparison::Eq(value) => one("=", value),
             Comparison::Ne(value) => one("<>", value),
-            Comparison::Lt(value) => format!("({} AND {})", kind(value).above(column), one("<", value)),
-            Comparison::Lte(value) => format!("({} AND {})", kind(value).above(column), one("<=", value)),
-            Comparison::Gt(value) => format!("({} AND {})", one(">", value), kind(value).below(column)),
-            Comparison::Gte(value) => format!("({} AND {})", one(">=", value), kind(value).below(column)),
+            Comparison::Lt(value) => {
+                format!("({} AND {})", kind(value).above(column), one("<", value))
+            }
+            Comparison::Lte(value) => {
+                format!("({} AND {})", kind(value).above(column), one("<=", value))
+            }
+            Comparison::Gt(value) => {
+                format!("({} AND {})", one(">", value), kind(value).below(column))
+            }
+            Comparison::Gte(value) => {
+                format!("({} AND {})", one(">=", value), kind(value).below(column))
+            }
             Comparison::In(values) => {
-                let values: Vec<String> = values.iter().map(|value| self.bind(key::encode(value))).collect();
+                let values: Vec<String> = values
+                    .iter()
+                    .map(|value| self.bind(key::encode(value)))
+                    .collect();
                 format!("{column} IN ({})", values.join(", "))
             }
             // Of what has a column only the id is known to exist; see `has_columns`.
@@ -117,7 +158,9 @@ impl Query {
     /// which an index can start.
     fn behind(&mut self, order: &[(String, bool)], place: &Place) -> Result<String, Error> {
         if place.values.len() + 1 != order.len() {
-            return Err(Error::Refused { reason: "the place was taken in another order".into() });
+            return Err(Error::Refused {
+                reason: "the place was taken in another order".into(),
+            });
         }
         let mut values: Vec<Sql> = place.values.iter().map(key::encode).collect();
         values.push(Sql::Text(place.id.clone()));
@@ -128,7 +171,9 @@ impl Query {
             behind = if behind.is_empty() {
                 format!("{expression} {operator} {value}")
             } else {
-                format!("({expression} {operator} {value} OR ({expression} = {value} AND {behind}))")
+                format!(
+                    "({expression} {operator} {value} OR ({expression} = {value} AND {behind}))"
+                )
             };
             if at == 0 {
                 bound = format!("{expression} {operator}= {value}");
@@ -148,7 +193,9 @@ fn flatten<'a>(filter: &'a Filter, all: &mut Vec<&'a Filter>) {
 /// Tells whether every comparison in a filter can be made on columns, which do not tell `null` from missing.
 fn has_columns(layout: &Layout, filter: &Filter) -> bool {
     match filter {
-        Filter::And(filters) | Filter::Or(filters) => filters.iter().all(|filter| has_columns(layout, filter)),
+        Filter::And(filters) | Filter::Or(filters) => {
+            filters.iter().all(|filter| has_columns(layout, filter))
+        }
         Filter::Field(path, Comparison::Exists(_)) => path.is_id(),
         Filter::Field(path, _) => layout.column(path).is_some(),
     }

@@ -30,19 +30,37 @@ impl Drop for Folder {
 }
 
 fn sort(text: &str) -> Vec<SortKey> {
-    let key = |key: &str| SortKey { path: key.trim_start_matches('-').into(), descending: key.starts_with('-') };
-    text.split(',').filter(|key| !key.is_empty()).map(key).collect()
+    let key = |key: &str| SortKey {
+        path: key.trim_start_matches('-').into(),
+        descending: key.starts_with('-'),
+    };
+    text.split(',')
+        .filter(|key| !key.is_empty())
+        .map(key)
+        .collect()
 }
 
 fn find(filter: &Value, order: &str) -> Find {
-    Find { filter: Filter::parse(filter).unwrap(), sort: sort(order), limit: 50, after: None }
+    Find {
+        filter: Filter::parse(filter).unwrap(),
+        sort: sort(order),
+        limit: 50,
+        after: None,
+    }
 }
 
 /// A collection `docs` indexed by `state` and by `author,-created`.
 async fn create(store: &SqliteReadStore) -> GenerationId {
     let indexes = vec![sort("state"), sort("author,-created")];
-    let docs = CollectionSpec { name: "docs".into(), indexes, date_fields: Vec::new() };
-    store.create_generation("p", StoreId(Uuid::nil()), Digest::of(b"p"), &[docs]).await.unwrap()
+    let docs = CollectionSpec {
+        name: "docs".into(),
+        indexes,
+        date_fields: Vec::new(),
+    };
+    store
+        .create_generation("p", StoreId(Uuid::nil()), Digest::of(b"p"), &[docs])
+        .await
+        .unwrap()
 }
 
 /// What SQLite means to do, step by step.
@@ -52,8 +70,13 @@ async fn plan(store: &SqliteReadStore, generation: &GenerationId, find: Find) ->
         let layout = Layout::find(reader, &generation, "docs")?;
         let query = query::compile(&layout, &find)?;
         let mut statement = reader.prepare(&format!("EXPLAIN QUERY PLAN {}", query.sql))?;
-        let rows = statement.query_map(params_from_iter(&query.parameters), |row| row.get::<_, String>(3))?;
-        Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.join("; ").replace(&layout.table, "docs"))
+        let rows = statement.query_map(params_from_iter(&query.parameters), |row| {
+            row.get::<_, String>(3)
+        })?;
+        Ok(rows
+            .collect::<rusqlite::Result<Vec<_>>>()?
+            .join("; ")
+            .replace(&layout.table, "docs"))
     };
     store.readers.read(work).await.unwrap()
 }
@@ -67,36 +90,97 @@ async fn declared_indexes_serve_filters_sorts_and_pages() {
         let plan = plan(&store, &generation, find.clone()).await;
         assert_eq!(plan, expected, "{find:?}");
     };
-    let (state, author) = ("SEARCH docs USING INDEX docs_0", "SEARCH docs USING INDEX docs_1");
+    let (state, author) = (
+        "SEARCH docs USING INDEX docs_0",
+        "SEARCH docs USING INDEX docs_1",
+    );
     let equal = format!("{state} (key_0=?)");
     check(find(&json!({"state": {"eq": "open"}}), ""), &equal).await;
     check(find(&json!({"state": {"eq": null}}), ""), &equal).await;
-    check(find(&json!({"state": {"eq": "open"}, "other": {"eq": 1}}), ""), &equal).await;
+    check(
+        find(&json!({"state": {"eq": "open"}, "other": {"eq": 1}}), ""),
+        &equal,
+    )
+    .await;
     let range = format!("{state} (key_0>? AND key_0<?)");
-    for comparison in [json!({"gt": 1}), json!({"lt": "x"}), json!({"prefix": "op"}), json!({"gte": false, "lte": true})] {
+    for comparison in [
+        json!({"gt": 1}),
+        json!({"lt": "x"}),
+        json!({"prefix": "op"}),
+        json!({"gte": false, "lte": true}),
+    ] {
         check(find(&json!({ "state": comparison }), "state"), &range).await;
     }
-    check(find(&json!({"author": {"eq": 1}}), "-created"), &format!("{author} (key_1=?)")).await;
+    check(
+        find(&json!({"author": {"eq": 1}}), "-created"),
+        &format!("{author} (key_1=?)"),
+    )
+    .await;
     let both = format!("{author} (key_1=? AND key_2>? AND key_2<?)");
-    check(find(&json!({"author": {"eq": 1}, "created": {"gt": "2020"}}), "-created"), &both).await;
-    check(find(&json!({}), "author,-created"), "SCAN docs USING INDEX docs_1").await;
-    check(find(&json!({"_id": {"eq": "a"}}), ""), "SEARCH docs USING INDEX sqlite_autoindex_docs_1 (id=?)").await;
+    check(
+        find(
+            &json!({"author": {"eq": 1}, "created": {"gt": "2020"}}),
+            "-created",
+        ),
+        &both,
+    )
+    .await;
+    check(
+        find(&json!({}), "author,-created"),
+        "SCAN docs USING INDEX docs_1",
+    )
+    .await;
+    check(
+        find(&json!({"_id": {"eq": "a"}}), ""),
+        "SEARCH docs USING INDEX sqlite_autoindex_docs_1 (id=?)",
+    )
+    .await;
     let behind = |order, values: &[Value]| {
-        let after = Some(Place { values: values.to_vec(), id: "x".into() });
-        Find { after, ..find(&json!({}), order) }
+        let after = Some(Place {
+            values: values.to_vec(),
+            id: "x".into(),
+        });
+        Find {
+            after,
+            ..find(&json!({}), order)
+        }
     };
-    check(behind("state", &[json!("open")]), &format!("{state} (key_0>?)")).await;
-    check(behind("author,-created", &[json!(null), json!(1)]), &format!("{author} (key_1>?)")).await;
-    check(behind("", &[]), "SEARCH docs USING INDEX sqlite_autoindex_docs_1 (id>?)").await;
+    check(
+        behind("state", &[json!("open")]),
+        &format!("{state} (key_0>?)"),
+    )
+    .await;
+    check(
+        behind("author,-created", &[json!(null), json!(1)]),
+        &format!("{author} (key_1>?)"),
+    )
+    .await;
+    check(
+        behind("", &[]),
+        "SEARCH docs USING INDEX sqlite_autoindex_docs_1 (id>?)",
+    )
+    .await;
 }
 
 /// Enough documents for a search without an index to take long.
 async fn fill(store: &SqliteReadStore, generation: &GenerationId, documents: usize) {
     let document = Json::from(&json!({"list": vec![json!({"text": "x"}); 200]}));
-    let write = |n: usize| Write { collection: "docs".into(), id: n.to_string(), document: Some(document.clone()) };
-    let commit = Commit { writes: (0..documents).map(write).collect(), ..Commit::default() };
+    let write = |n: usize| Write {
+        collection: "docs".into(),
+        id: n.to_string(),
+        document: Some(document.clone()),
+    };
+    let commit = Commit {
+        writes: (0..documents).map(write).collect(),
+        ..Commit::default()
+    };
     let sequence = store.checkpoint(generation).await.unwrap().sequence;
     store.commit(generation, sequence, commit).await.unwrap();
+}
+
+/// A document in which searching without an index takes its time.
+fn slow() -> Value {
+    json!({"list": vec![json!({"text": "x"}); 200]})
 }
 
 #[tokio::test]
@@ -105,41 +189,64 @@ async fn a_query_that_runs_too_long_is_stopped_and_holds_up_no_writer() {
     let folder = Folder::fresh();
     let store = Arc::new(SqliteReadStore::open_with_query_limit(&folder.0, LIMIT).unwrap());
     let generation = create(&store).await;
-    fill(&store, &generation, 20_000).await;
-    let slow = find(&json!({"list.text": {"eq": "never"}}), "list.text");
+    fill(&store, &generation, 20_000, &slow()).await;
+    let search = find(&json!({"list.text": {"eq": "never"}}), "list.text");
     let queries: Vec<_> = (0..QUERY_READERS * 2)
         .map(|_| {
-            let (store, generation, slow) = (Arc::clone(&store), generation.clone(), slow.clone());
-            tokio::spawn(async move { store.find(&generation, "docs", slow).await })
+            let (store, generation, slow) = (Arc::clone(&store), generation.clone(), search.clone());
+            tokio::spawn(async move { store.find(&generation, "docs", search).await })
         })
         .collect();
-    fill(&store, &generation, 1).await;
-    assert_eq!(store.get(&generation, "docs", &["0".into()]).await.unwrap().len(), 1);
+    fill(&store, &generation, 1, &json!({})).await;
+    assert_eq!(
+        store
+            .get(&generation, "docs", &["0".into()])
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     for query in queries {
         let error = query.await.unwrap().unwrap_err();
         assert!(matches!(error, Error::TooSlow { limit: LIMIT }), "{error}");
     }
-    let quick = store.find(&generation, "docs", find(&json!({"_id": {"eq": "7"}}), "")).await.unwrap();
+    let quick = store
+        .find(&generation, "docs", find(&json!({"_id": {"eq": "7"}}), ""))
+        .await
+        .unwrap();
     assert_eq!(quick.len(), 1, "the connections are fit for use again");
 }
 
 #[tokio::test]
 async fn a_query_whose_caller_is_gone_is_stopped() {
     let folder = Folder::fresh();
-    let store = SqliteReadStore::open_with_query_limit(&folder.0, Duration::from_secs(600)).unwrap();
+    let store =
+        SqliteReadStore::open_with_query_limit(&folder.0, Duration::from_secs(600)).unwrap();
     let generation = create(&store).await;
-    fill(&store, &generation, 5_000).await;
-    let slow = || find(&json!({"or": [{"list.text": {"eq": "a"}}, {"list.text": {"eq": "b"}}]}), "");
+    fill(&store, &generation, 5_000, &slow()).await;
+    let slow = || {
+        find(
+            &json!({"or": [{"list.text": {"eq": "a"}}, {"list.text": {"eq": "b"}}]}),
+            "",
+        )
+    };
     let started = Instant::now();
-    store.find(&generation, "docs", slow()).await.unwrap();
+    store.find(&generation, "docs", search()).await.unwrap();
     let whole = started.elapsed();
     for _ in 0..20 * QUERY_READERS {
-        let given_up = tokio::time::timeout(whole / 50, store.find(&generation, "docs", slow())).await;
+        let given_up =
+            tokio::time::timeout(whole / 50, store.find(&generation, "docs", search())).await;
         assert!(given_up.is_err());
     }
     let started = Instant::now();
-    store.find(&generation, "docs", find(&json!({"_id": {"eq": "7"}}), "")).await.unwrap();
-    assert!(started.elapsed() < 10 * whole, "abandoned queries were run to their ends");
+    store
+        .find(&generation, "docs", find(&json!({"_id": {"eq": "7"}}), ""))
+        .await
+        .unwrap();
+    assert!(
+        started.elapsed() < 10 * whole,
+        "abandoned queries were run to their ends"
+    );
 }
 
 #[tokio::test]
@@ -147,15 +254,18 @@ async fn an_overgrown_log_starts_over_when_readers_let_it() {
     let folder = Folder::fresh();
     let store = SqliteReadStore::open(&folder.0).unwrap();
     let generation = create(&store).await;
+    let large = json!({"text": "x".repeat(100_000)});
     let log = || std::fs::metadata(folder.0.join("read.db-wal")).map_or(0, |log| log.len());
     let reader = store.database.connect().unwrap();
-    reader.execute_batch("BEGIN; SELECT count(*) FROM generations").unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM generations")
+        .unwrap();
     while log() < 70 << 20 {
-        fill(&store, &generation, 2_000).await;
+        fill(&store, &generation, 50, &large).await;
     }
     reader.execute_batch("COMMIT").unwrap();
     for _ in 0..20 {
-        fill(&store, &generation, 2_000).await;
+        fill(&store, &generation, 50, &large).await;
     }
     assert!(log() <= 64 << 20, "{} bytes", log());
 }
@@ -165,7 +275,11 @@ fn a_newer_schema_is_refused_with_both_numbers() {
     let folder = Folder::fresh();
     drop(SqliteReadStore::open(&folder.0).unwrap());
     let raw = Connection::open(folder.0.join("read.db")).unwrap();
-    raw.execute("INSERT INTO read_store_migrations VALUES (7, 'future', 0)", []).unwrap();
+    raw.execute(
+        "INSERT INTO read_store_migrations VALUES (7, 'future', 0)",
+        [],
+    )
+    .unwrap();
     let error = SqliteReadStore::open(&folder.0).err().unwrap().to_string();
     assert!(error.contains("schema 7, this host knows 1"), "{error}");
 }

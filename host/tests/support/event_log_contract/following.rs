@@ -10,8 +10,14 @@ use crate::support::entries::{all, fill, positions};
 
 pub(crate) async fn events_are_given_from_any_position_up_to_a_limit(place: &dyn EventLogPlace) {
     fill(&place.store(), "a", 20).await;
-    assert_eq!(follow(&place.log(), 0, 20, 7).await, (1..=20).collect::<Vec<u64>>());
-    assert_eq!(follow(&place.log(), 12, 20, 1).await, (13..=20).collect::<Vec<u64>>());
+    assert_eq!(
+        follow(&place.log(), 0, 20, 7).await,
+        (1..=20).collect::<Vec<u64>>()
+    );
+    assert_eq!(
+        follow(&place.log(), 12, 20, 1).await,
+        (13..=20).collect::<Vec<u64>>()
+    );
     let events = place.log().next(Position(3), 2).await.unwrap();
     assert_eq!(events[..], all(&place.store()).await[3..3 + events.len()]);
     assert!((1..=2).contains(&events.len()));
@@ -30,15 +36,23 @@ pub(crate) async fn an_abandoned_wait_loses_nothing(place: &dyn EventLogPlace) {
     let log = place.log();
     for round in 0..20_u64 {
         let mut wait = log.next(Position(round), 10);
-        assert!((&mut wait).now_or_never().is_none(), "there is nothing behind {round} yet");
+        assert!(
+            (&mut wait).now_or_never().is_none(),
+            "there is nothing behind {round} yet"
+        );
         fill(&place.store(), &format!("{round}-"), 1).await;
         let _ = (&mut wait).now_or_never();
         drop(wait);
-        assert_eq!(positions(&log.next(Position(round), 10).await.unwrap()), [round + 1]);
+        assert_eq!(
+            positions(&log.next(Position(round), 10).await.unwrap()),
+            [round + 1]
+        );
     }
 }
 
-pub(crate) async fn followers_near_and_far_see_each_event_once_and_in_order(place: &dyn EventLogPlace) {
+pub(crate) async fn followers_near_and_far_see_each_event_once_and_in_order(
+    place: &dyn EventLogPlace,
+) {
     const EVENTS: u64 = 600;
     let mut followers = JoinSet::new();
     for (after, limit) in [(0, 1), (0, 7), (0, 1_000), (150, 64), (400, 3), (599, 1)] {

@@ -18,16 +18,37 @@ pub(crate) async fn everything_is_there_after_reopening(place: &dyn EventStorePl
     let store = place.open().await;
     let (id, head) = (store.id(), append_one(&store, entry.clone()).await);
     store.save_snapshot(snapshot.clone()).await.unwrap();
-    store.install_plugin(plugin.clone(), b"1".as_slice().into()).await.unwrap();
-    store.activate_plugin("permit", plugin.digest).await.unwrap();
+    store
+        .install_plugin(plugin.clone(), b"1".as_slice().into())
+        .await
+        .unwrap();
+    store
+        .activate_plugin("permit", plugin.digest)
+        .await
+        .unwrap();
     let (events, census) = (all(&store).await, store.census().await.unwrap());
     drop(store);
 
     let store = place.open().await;
     assert_eq!((store.id(), *store.head().borrow()), (id, Position(2)));
-    assert_eq!((all(&store).await, store.census().await.unwrap()), (events, census));
-    assert_eq!(store.load_snapshot(&snapshot.stream, snapshot.plugin).await.unwrap(), Some(snapshot));
+    assert_eq!(
+        (all(&store).await, store.census().await.unwrap()),
+        (events, census)
+    );
+    assert_eq!(
+        store
+            .load_snapshot(&snapshot.stream, snapshot.plugin)
+            .await
+            .unwrap(),
+        Some(snapshot)
+    );
     assert_eq!(store.active_plugins().await.unwrap(), [plugin]);
-    assert!(matches!(append(&store, [entry]).await, [Outcome::Duplicate(_)]));
-    assert_eq!(append_one(&store, on("post-a", head, 1)).await.position, Position(3));
+    assert!(matches!(
+        append(&store, [entry]).await,
+        [Outcome::Duplicate(_)]
+    ));
+    assert_eq!(
+        append_one(&store, on("post-a", head, 1)).await.position,
+        Position(3)
+    );
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use foldhost::message::{Digest, Json, Position, StoreId};
 use foldhost::read_store::{
-    Checkpoint, CollectionSpec, Commit, Error, Filter, Find, Found, Generation, GenerationId, Place, ReadStore, SortKey,
-    Write,
+    Checkpoint, CollectionSpec, Commit, Error, Filter, Find, Found, Generation, GenerationId,
+    Place, ReadStore, SortKey, Write,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,32 +20,60 @@ pub(super) fn plugin() -> Digest {
 
 /// A collection without indexes.
 pub(super) fn plain(name: &str) -> CollectionSpec {
-    CollectionSpec { name: name.into(), indexes: Vec::new(), date_fields: Vec::new() }
+    CollectionSpec {
+        name: name.into(),
+        indexes: Vec::new(),
+        date_fields: Vec::new(),
+    }
 }
 
 /// A collection with some indexes, each written like a sort: `"author,-created"`.
 pub(super) fn indexed(name: &str, indexes: &[&str]) -> CollectionSpec {
-    CollectionSpec { indexes: indexes.iter().map(|index| sort(index)).collect(), ..plain(name) }
+    CollectionSpec {
+        indexes: indexes.iter().map(|index| sort(index)).collect(),
+        ..plain(name)
+    }
 }
 
 pub(super) fn sort(text: &str) -> Vec<SortKey> {
     let key = |key: &str| {
         let descending = key.starts_with('-');
-        SortKey { path: key.trim_start_matches('-').into(), descending }
+        SortKey {
+            path: key.trim_start_matches('-').into(),
+            descending,
+        }
     };
-    text.split(',').filter(|key| !key.is_empty()).map(key).collect()
+    text.split(',')
+        .filter(|key| !key.is_empty())
+        .map(key)
+        .collect()
 }
 
 pub(super) fn put(collection: &str, id: &str, document: Value) -> Write {
-    Write { collection: collection.into(), id: id.into(), document: Some(Json::from(&document)) }
+    Write {
+        collection: collection.into(),
+        id: id.into(),
+        document: Some(Json::from(&document)),
+    }
 }
 
 pub(super) fn delete(collection: &str, id: &str) -> Write {
-    Write { collection: collection.into(), id: id.into(), document: None }
+    Write {
+        collection: collection.into(),
+        id: id.into(),
+        document: None,
+    }
 }
 
-pub(super) async fn create(store: &Arc<dyn ReadStore>, projection: &str, collections: &[CollectionSpec]) -> GenerationId {
-    store.create_generation(projection, STORE, plugin(), collections).await.unwrap()
+pub(super) async fn create(
+    store: &Arc<dyn ReadStore>,
+    projection: &str,
+    collections: &[CollectionSpec],
+) -> GenerationId {
+    store
+        .create_generation(projection, STORE, plugin(), collections)
+        .await
+        .unwrap()
 }
 
 /// One generation of projection `posts`.
@@ -72,8 +100,15 @@ impl Fold {
 
     /// How the store lists it.
     pub(super) async fn listed(&self) -> Generation {
-        let listed = self.store.generations(&self.generation.projection).await.unwrap();
-        listed.into_iter().find(|generation| generation.id == self.generation).unwrap()
+        let listed = self
+            .store
+            .generations(&self.generation.projection)
+            .await
+            .unwrap();
+        listed
+            .into_iter()
+            .find(|generation| generation.id == self.generation)
+            .unwrap()
     }
 
     /// Commits in sequence.
@@ -85,13 +120,21 @@ impl Fold {
     /// Writes documents, in sequence.
     pub(super) async fn write(&self, writes: impl IntoIterator<Item = Write>) {
         let position = Position(self.checkpoint().await.position.0 + 1);
-        let commit = Commit { position, writes: writes.into_iter().collect(), ..Commit::default() };
+        let commit = Commit {
+            position,
+            writes: writes.into_iter().collect(),
+            ..Commit::default()
+        };
         self.commit(commit).await.unwrap();
     }
 
     pub(super) async fn get(&self, collection: &str, ids: &[&str]) -> Vec<(String, Json)> {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        let mut found = self.store.get(&self.generation, collection, &ids).await.unwrap();
+        let mut found = self
+            .store
+            .get(&self.generation, collection, &ids)
+            .await
+            .unwrap();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
@@ -102,22 +145,39 @@ impl Fold {
 
     /// The ids of all documents that match, in order of id.
     pub(super) async fn matching(&self, collection: &str, filter: &Value) -> Vec<String> {
-        let found = self.find(collection, everything("", Filter::parse(filter).unwrap())).await.unwrap();
+        let found = self
+            .find(collection, everything("", Filter::parse(filter).unwrap()))
+            .await
+            .unwrap();
         found.into_iter().map(|found| found.place.id).collect()
     }
 
     /// The ids of all documents, in some order, fetched page by page.
-    pub(super) async fn walk(&self, collection: &str, filter: &Filter, order: &str, page: usize) -> Vec<String> {
+    pub(super) async fn walk(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        order: &str,
+        page: usize,
+    ) -> Vec<String> {
         let (mut ids, mut after): (Vec<String>, Option<Place>) = (Vec::new(), None);
         loop {
-            let find = Find { filter: filter.clone(), sort: sort(order), limit: page, after };
+            let find = Find {
+                filter: filter.clone(),
+                sort: sort(order),
+                limit: page,
+                after,
+            };
             let found = self.find(collection, find).await.unwrap();
             assert!(found.len() <= page);
             ids.extend(found.iter().map(|found| found.place.id.clone()));
             // Through text, as a cursor goes.
             after = found.into_iter().next_back().map(|found| {
                 let values = json!(found.place.values).to_string();
-                Place { values: serde_json::from_str(&values).unwrap(), id: found.place.id }
+                Place {
+                    values: serde_json::from_str(&values).unwrap(),
+                    id: found.place.id,
+                }
             });
             if after.is_none() {
                 return ids;
@@ -128,5 +188,10 @@ impl Fold {
 
 /// All that match, in some order.
 pub(super) fn everything(order: &str, filter: Filter) -> Find {
-    Find { filter, sort: sort(order), limit: usize::MAX, after: None }
+    Find {
+        filter,
+        sort: sort(order),
+        limit: usize::MAX,
+        after: None,
+    }
 }

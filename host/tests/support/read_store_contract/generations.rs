@@ -18,8 +18,17 @@ pub(crate) async fn a_fresh_generation_is_empty_and_not_live(place: &dyn ReadSto
         plugin: plugin(),
         deviates: false,
     };
-    let id = GenerationId { projection: "posts".into(), number: 1 };
-    let generation = Generation { id, checkpoint: checkpoint.clone(), live: false, retired_at: None, parked: 0 };
+    let id = GenerationId {
+        projection: "posts".into(),
+        number: 1,
+    };
+    let generation = Generation {
+        id,
+        checkpoint: checkpoint.clone(),
+        live: false,
+        retired_at: None,
+        parked: 0,
+    };
     assert_eq!(fold.store.generations("posts").await.unwrap(), [generation]);
     assert_eq!(fold.checkpoint().await, checkpoint);
     assert_eq!(fold.matching("posts", &json!({})).await, [""; 0]);
@@ -40,18 +49,26 @@ pub(crate) async fn numbers_count_up_and_are_never_used_again(place: &dyn ReadSt
     assert_eq!(create(&store, "authors", &[]).await.number, 1);
 }
 
-pub(crate) async fn a_switch_makes_one_generation_live_and_retires_the_former(place: &dyn ReadStorePlace) {
+pub(crate) async fn a_switch_makes_one_generation_live_and_retires_the_former(
+    place: &dyn ReadStorePlace,
+) {
     let old = Fold::new(place, &[]).await;
     let new = Fold::beside(Arc::clone(&old.store), &[]).await;
     let other = create(&old.store, "authors", &[]).await;
     old.store.switch(&old.generation).await.unwrap();
     old.store.switch(&other).await.unwrap();
-    assert_eq!((old.listed().await.live, new.listed().await.live), (true, false));
+    assert_eq!(
+        (old.listed().await.live, new.listed().await.live),
+        (true, false)
+    );
     let before = Time::now();
     new.store.switch(&new.generation).await.unwrap();
     let (old, new) = (old.listed().await, new.listed().await);
     assert_eq!((old.live, new.live, new.retired_at), (false, true, None));
-    assert!(old.retired_at.is_some_and(|at| at >= before && at <= Time::now()));
+    assert!(
+        old.retired_at
+            .is_some_and(|at| at >= before && at <= Time::now())
+    );
 }
 
 pub(crate) async fn switching_to_the_live_generation_changes_nothing(place: &dyn ReadStorePlace) {
@@ -69,7 +86,10 @@ pub(crate) async fn a_retired_generation_can_be_live_again(place: &dyn ReadStore
         old.store.switch(generation).await.unwrap();
     }
     let (old, new) = (old.listed().await, new.listed().await);
-    assert_eq!((old.live, old.retired_at, new.live, new.retired_at.is_some()), (true, None, false, true));
+    assert_eq!(
+        (old.live, old.retired_at, new.live, new.retired_at.is_some()),
+        (true, None, false, true)
+    );
 }
 
 pub(crate) async fn a_live_generation_is_not_dropped(place: &dyn ReadStorePlace) {
@@ -85,7 +105,10 @@ pub(crate) async fn dropping_again_changes_nothing(place: &dyn ReadStorePlace) {
     let fold = Fold::new(place, &[plain("posts")]).await;
     fold.store.drop_generation(&fold.generation).await.unwrap();
     fold.store.drop_generation(&fold.generation).await.unwrap();
-    let unknown = GenerationId { projection: "unknown".into(), number: 1 };
+    let unknown = GenerationId {
+        projection: "unknown".into(),
+        number: 1,
+    };
     fold.store.drop_generation(&unknown).await.unwrap();
 }
 
@@ -99,13 +122,18 @@ pub(crate) async fn what_was_dropped_is_gone_for_every_call(place: &dyn ReadStor
         store.checkpoint(generation).await.err(),
         store.commit(generation, 1, Commit::default()).await.err(),
         store.get(generation, "posts", &["a".into()]).await.err(),
-        fold.find("posts", everything("", Filter::everything())).await.err(),
+        fold.find("posts", everything("", Filter::everything()))
+            .await
+            .err(),
         store.parked(generation, Position::START, 10).await.err(),
         store.parked_streams(generation).await.err(),
         store.switch(generation).await.err(),
     ];
     for error in gone {
-        assert!(matches!(&error, Some(Error::NoGeneration { generation: gone }) if gone == generation), "{error:?}");
+        assert!(
+            matches!(&error, Some(Error::NoGeneration { generation: gone }) if gone == generation),
+            "{error:?}"
+        );
     }
 }
 
@@ -114,25 +142,48 @@ pub(crate) async fn generations_do_not_share_documents(place: &dyn ReadStorePlac
     let new = Fold::beside(Arc::clone(&old.store), &[plain("posts")]).await;
     old.write([put("posts", "a", json!({"from": "old"}))]).await;
     new.write([put("posts", "b", json!({"from": "new"}))]).await;
-    assert_eq!((old.matching("posts", &json!({})).await, new.matching("posts", &json!({})).await), (
-        vec!["a".to_owned()],
-        vec!["b".to_owned()]
-    ));
+    assert_eq!(
+        (
+            old.matching("posts", &json!({})).await,
+            new.matching("posts", &json!({})).await
+        ),
+        (vec!["a".to_owned()], vec!["b".to_owned()])
+    );
     old.store.drop_generation(&old.generation).await.unwrap();
     assert_eq!(new.matching("posts", &json!({})).await, ["b"]);
 }
 
 pub(crate) async fn names_may_hold_anything(place: &dyn ReadStorePlace) {
-    const NAMES: [&str; 8] =
-        ["sqlite_x", "Posts", "posts", "a\"b", "a'; DROP TABLE generations; --", "a b", "été", "generations"];
+    const NAMES: [&str; 8] = [
+        "sqlite_x",
+        "Posts",
+        "posts",
+        "a\"b",
+        "a'; DROP TABLE generations; --",
+        "a b",
+        "été",
+        "generations",
+    ];
     let collections = NAMES.map(|name| indexed(name, &["author,-n"]));
     let fold = Fold::new(place, &collections).await;
-    fold.write(NAMES.map(|name| put(name, "id", json!({"author": name, "n": 1})))).await;
+    fold.write(NAMES.map(|name| put(name, "id", json!({"author": name, "n": 1}))))
+        .await;
     for name in NAMES {
-        assert_eq!(fold.matching(name, &json!({"author": {"eq": name}})).await, ["id"], "{name}");
+        assert_eq!(
+            fold.matching(name, &json!({"author": {"eq": name}})).await,
+            ["id"],
+            "{name}"
+        );
     }
     let hostile = create(&fold.store, "x'; DROP TABLE generations; --", &[]).await;
-    assert_eq!(fold.store.generations(&hostile.projection).await.unwrap().len(), 1);
+    assert_eq!(
+        fold.store
+            .generations(&hostile.projection)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     fold.store.drop_generation(&fold.generation).await.unwrap();
 }
 

@@ -6,16 +6,41 @@ use crate::cli::failure::Usage;
 
 /// Names that mean something else in the code that is written, or to cargo.
 const TAKEN: [&str; 27] = [
-    "aggregate", "alloc", "box", "command", "context", "copy", "core", "default", "document", "documents", "envelope",
-    "event", "failure", "filter", "find", "foldhost", "json", "option", "projection", "query", "rejection", "result",
-    "std", "string", "test", "time", "vec",
+    "aggregate",
+    "alloc",
+    "box",
+    "command",
+    "context",
+    "copy",
+    "core",
+    "default",
+    "document",
+    "documents",
+    "envelope",
+    "event",
+    "failure",
+    "filter",
+    "find",
+    "foldhost",
+    "json",
+    "option",
+    "projection",
+    "query",
+    "rejection",
+    "result",
+    "std",
+    "string",
+    "test",
+    "time",
+    "vec",
 ];
 /// The words of Rust.
 const KEYWORDS: [&str; 49] = [
-    "abstract", "as", "async", "await", "become", "break", "const", "continue", "crate", "do", "dyn", "else", "enum",
-    "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move",
-    "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
-    "try", "type", "typeof", "unsafe", "unsized", "use", "where", "while", "yield",
+    "abstract", "as", "async", "await", "become", "break", "const", "continue", "crate", "do",
+    "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in",
+    "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "where", "while", "yield",
 ];
 /// The longest name of a plugin.
 const LONGEST: usize = 64;
@@ -36,18 +61,29 @@ pub(super) struct Names {
 impl Names {
     /// Derives all forms.
     pub(super) fn of(name: &str, of: &str) -> Result<Self, Usage> {
-        let wrong = |reason: &str| Err(Usage(format!("{name:?} cannot be a plugin's name: {reason}")));
+        let wrong = |reason: &str| {
+            Err(Usage(format!(
+                "{name:?} cannot be a plugin's name: {reason}"
+            )))
+        };
         let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         if !first || !name.chars().all(plain) || name.len() > LONGEST {
-            return wrong("it is a lower-case letter, then lower-case letters, digits, _ or -, 64 at most");
+            return wrong(
+                "it is a lower-case letter, then lower-case letters, digits, _ or -, 64 at most",
+            );
         }
         if TAKEN.contains(&name) || KEYWORDS.contains(&name) {
             return wrong("it is a word of Rust or of the SDK");
         }
         AggregateName::parse(of).map_err(|error| Usage(format!("--of: {error}")))?;
         let snake = name.replace('-', "_");
-        Ok(Self { name: name.to_owned(), crate_name: snake.clone(), aggregate: snake, of: of.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            crate_name: snake.clone(),
+            aggregate: snake,
+            of: of.to_owned(),
+        })
     }
 
     /// Puts the names into a template.
@@ -57,7 +93,10 @@ impl Names {
             .replace("{{name}}", &self.name)
             .replace("{{crate}}", &self.crate_name)
             .replace("{{aggregate}}", &self.aggregate)
-            .replace("{{words}}", &format!("one {}", self.name.replace(['-', '_'], " ")))
+            .replace(
+                "{{words}}",
+                &format!("one {}", self.name.replace(['-', '_'], " ")),
+            )
             .replace("{{query}}", &kebab(&kind))
             .replace("{{of}}", &self.of)
             .replace("{{Of}}", &of)
@@ -69,7 +108,12 @@ impl Names {
 fn camel(name: &str) -> String {
     let part = |part: &str| {
         let mut letters = part.chars();
-        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+        letters
+            .next()
+            .map(|first| first.to_ascii_uppercase())
+            .into_iter()
+            .chain(letters)
+            .collect::<String>()
     };
     name.split(['-', '_']).map(part).collect()
 }
@@ -93,8 +137,12 @@ mod tests {
     #[test]
     fn a_name_has_all_the_forms_it_needs() {
         let names = Names::of("my-counter_2", "permit").unwrap();
-        let filled = names.fill("{{name}} {{crate}} {{aggregate}} {{Type}}Event {{query}} {{of}} {{Of}}");
-        assert_eq!(filled, "my-counter_2 my_counter_2 my_counter_2 MyCounter2Event my-counter2 permit Permit");
+        let filled =
+            names.fill("{{name}} {{crate}} {{aggregate}} {{Type}}Event {{query}} {{of}} {{Of}}");
+        assert_eq!(
+            filled,
+            "my-counter_2 my_counter_2 my_counter_2 MyCounter2Event my-counter2 permit Permit"
+        );
     }
 
     #[test]

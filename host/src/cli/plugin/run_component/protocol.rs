@@ -56,7 +56,10 @@ pub(super) struct Command {
 
 /// Packs events for the guest.
 pub(super) fn pack(events: Vec<Event>) -> Result<Packed, String> {
-    let events: Vec<RecordedEvent> = events.into_iter().map(Event::record).collect::<Result<_, _>>()?;
+    let events: Vec<RecordedEvent> = events
+        .into_iter()
+        .map(Event::record)
+        .collect::<Result<_, _>>()?;
     Ok(Packed::of(&events))
 }
 
@@ -111,14 +114,19 @@ pub(super) fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|pair| match pair {
-            [high, low] => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low).ok_or_else(wrong),
+            [high, low] => digit(*high)
+                .zip(digit(*low))
+                .map(|(high, low)| high << 4 | low)
+                .ok_or_else(wrong),
             _ => Err(wrong()),
         })
         .collect()
 }
 
 fn digit(character: u8) -> Option<u8> {
-    (character as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    (character as char)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhost::message::{Json, Rejection, StreamId};
 use foldhost::plugin::{
-    AggregateGuest, Fault, FindRequest, GuestState, Packed, Plugin, ProjectionGuest, Verdict, WorkingSet,
+    AggregateGuest, Fault, FindRequest, GuestState, Packed, Plugin, ProjectionGuest, Verdict,
+    WorkingSet,
 };
 use serde_json::{Value, json};
 
@@ -54,9 +55,13 @@ impl From<String> for Refusal {
 impl Refusal {
     fn to_json(&self) -> Value {
         match self {
-            Self::Rejected(rejection) => json!({ "rejected": { "code": rejection.code, "message": rejection.message } }),
+            Self::Rejected(rejection) => {
+                json!({ "rejected": { "code": rejection.code, "message": rejection.message } })
+            }
             Self::Malformed(reason) => json!({ "malformed": reason }),
-            Self::Failure(index, message) => json!({ "failure": { "index": index, "message": message } }),
+            Self::Failure(index, message) => {
+                json!({ "failure": { "index": index, "message": message } })
+            }
             Self::Trap(message) => json!({ "trap": message }),
             Self::Error(reason) => json!({ "error": reason }),
         }
@@ -90,13 +95,16 @@ impl Served {
             Request::Restore { state, snapshot } => self.restore(state, &from_hex(&snapshot)?),
             Request::Evolve { state, events } => {
                 let packed = pack(events)?;
-                self.with_state(state, |guest, state| guest.evolve(state, &packed)).map(|()| Value::Null)
+                self.with_state(state, |guest, state| guest.evolve(state, &packed))
+                    .map(|()| Value::Null)
             }
             Request::Decide { state, command } => self.decide(state, *command),
-            Request::Snapshot { state } => {
-                self.with_state(state, AggregateGuest::snapshot).map(|bytes| to_hex(&bytes).into())
-            }
-            Request::View { state } => self.with_state(state, AggregateGuest::view).map(|view| view.to_value()),
+            Request::Snapshot { state } => self
+                .with_state(state, AggregateGuest::snapshot)
+                .map(|bytes| to_hex(&bytes).into()),
+            Request::View { state } => self
+                .with_state(state, AggregateGuest::view)
+                .map(|view| view.to_value()),
             Request::Drop { state } => {
                 self.with_state(state, AggregateGuest::close)?;
                 self.states.remove(&state);
@@ -124,7 +132,9 @@ impl Served {
     /// A snapshot that is refused is a failure; only what breaks the instance is a trap.
     fn restore(&mut self, state: u64, snapshot: &[u8]) -> Answered {
         match self.with_state(state, |guest, state| guest.restore(state, snapshot)) {
-            Err(Refusal::Trap(message)) if self.aggregate.is_some() => Err(Refusal::Failure(0, message)),
+            Err(Refusal::Trap(message)) if self.aggregate.is_some() => {
+                Err(Refusal::Failure(0, message))
+            }
             restored => restored.map(|()| Value::Null),
         }
     }
@@ -134,9 +144,7 @@ impl Served {
         let command = command.for_guest(stream)?;
         match self.with_state(state, |guest, state| guest.decide(state, &command))? {
             Verdict::Accepted(events) => {
-                let event = |(event_type, schema_version, data): (Arc<str>, u32, Json)| {
-                    json!({ "type": *event_type, "schema_version": schema_version, "data": data.to_value() })
-                };
+                let event = |(event_type, schema_version, data): (Arc<str>, u32, Json)| json!({ "type": *event_type, "schema_version": schema_version, "data": data.to_value() });
                 Ok(json!({ "events": events.into_iter().map(event).collect::<Vec<_>>() }))
             }
             Verdict::Rejected(rejection) => Err(Refusal::Rejected(rejection)),
@@ -146,7 +154,11 @@ impl Served {
 
     fn state(&self, state: u64) -> Result<(StreamId, GuestState), Refusal> {
         let known = self.states.get(&state).cloned();
-        known.ok_or_else(|| Refusal::Error(format!("there is no state {state}; a trap takes all of them along")))
+        known.ok_or_else(|| {
+            Refusal::Error(format!(
+                "there is no state {state}; a trap takes all of them along"
+            ))
+        })
     }
 
     fn with_state<R>(
@@ -155,7 +167,9 @@ impl Served {
         call: impl FnOnce(&mut AggregateGuest, GuestState) -> Result<R, Fault>,
     ) -> Result<R, Refusal> {
         let (_, state) = self.state(state)?;
-        let Some(guest) = &mut self.aggregate else { return Err(Refusal::Error("there is no instance".to_owned())) };
+        let Some(guest) = &mut self.aggregate else {
+            return Err(Refusal::Error("there is no instance".to_owned()));
+        };
         let result = call(guest, state);
         self.bury();
         Ok(result?)
@@ -163,11 +177,19 @@ impl Served {
 
     /// Lets go of instances that have trapped.
     fn bury(&mut self) {
-        if self.aggregate.as_ref().is_some_and(AggregateGuest::is_poisoned) {
+        if self
+            .aggregate
+            .as_ref()
+            .is_some_and(AggregateGuest::is_poisoned)
+        {
             self.aggregate = None;
             self.states.clear();
         }
-        if self.projection.as_ref().is_some_and(ProjectionGuest::is_poisoned) {
+        if self
+            .projection
+            .as_ref()
+            .is_some_and(ProjectionGuest::is_poisoned)
+        {
             self.projection = None;
         }
     }
@@ -182,17 +204,28 @@ impl Served {
 
     fn project(&mut self, packed: &Packed) -> Answered {
         let descriptor = self.plugin.descriptor.projection.as_ref();
-        let collections = descriptor.map(|projection| Arc::clone(&projection.collections)).unwrap_or_default();
+        let collections = descriptor
+            .map(|projection| Arc::clone(&projection.collections))
+            .unwrap_or_default();
         let documents = Arc::clone(&self.documents);
         let fetch = move |collection: &str, id: &str| {
-            Ok(lock(&documents).get(&(collection.to_owned(), id.to_owned())).cloned())
+            Ok(lock(&documents)
+                .get(&(collection.to_owned(), id.to_owned()))
+                .cloned())
         };
-        let working_set = WorkingSet::new(collections, self.plugin.limits.document_bytes, Box::new(fetch));
+        let working_set = WorkingSet::new(
+            collections,
+            self.plugin.limits.document_bytes,
+            Box::new(fetch),
+        );
         let (working_set, folded) = self.projection()?.project(packed, working_set);
         self.bury();
         folded?;
         let mut documents = lock(&self.documents);
-        for (collection, id, document) in working_set.map(WorkingSet::into_changes).unwrap_or_default() {
+        for (collection, id, document) in working_set
+            .map(WorkingSet::into_changes)
+            .unwrap_or_default()
+        {
             match document {
                 Some(document) => documents.insert((collection, id), document),
                 None => documents.remove(&(collection, id)),
@@ -204,14 +237,20 @@ impl Served {
     fn of_collection(&self, collection: &str) -> Value {
         let documents = lock(&self.documents);
         let of_it = documents.iter().filter(|((of, _), _)| of == collection);
-        Value::Object(of_it.map(|((_, id), document)| (id.clone(), document.to_value())).collect())
+        Value::Object(
+            of_it
+                .map(|((_, id), document)| (id.clone(), document.to_value()))
+                .collect(),
+        )
     }
 
     fn plan(&mut self, query: &str, parameters: &Json) -> Answered {
         let planned = self.projection()?.plan(query, parameters);
         self.bury();
         let FindRequest { filter, sort, most } = planned?.map_err(Refusal::Rejected)?;
-        let sort = sort.into_iter().map(|key| json!({ "path": key.path, "descending": key.descending }));
+        let sort = sort
+            .into_iter()
+            .map(|key| json!({ "path": key.path, "descending": key.descending }));
         Ok(json!({ "filter": filter.to_value(), "sort": sort.collect::<Vec<_>>(), "most": most }))
     }
 }

@@ -25,7 +25,9 @@ impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         let reason: String = error.to_string().chars().take(MAX_REASON).collect();
         match error {
-            Error::SqliteFailure(cause, _) | Error::SqlInputError { error: cause, .. } => from_code(*cause, reason),
+            Error::SqliteFailure(cause, _) | Error::SqlInputError { error: cause, .. } => {
+                from_code(*cause, reason)
+            }
             Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)
             | Error::InvalidColumnType(..)
@@ -39,7 +41,9 @@ fn from_code(cause: ffi::Error, reason: String) -> Failure {
     match cause.code {
         ErrorCode::DiskFull => Failure::Full,
         // The only reason for which the log's small shared index cannot grow is a full disk.
-        ErrorCode::SystemIoFailure if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Failure::Full,
+        ErrorCode::SystemIoFailure if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            Failure::Full
+        }
         ErrorCode::OperationInterrupted => Failure::Interrupted,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Failure::Damaged(reason),
         ErrorCode::DatabaseBusy
@@ -61,7 +65,10 @@ mod tests {
     use super::*;
 
     fn failure(code: std::ffi::c_int) -> Failure {
-        Failure::from(&Error::SqliteFailure(ffi::Error::new(code), Some("why".into())))
+        Failure::from(&Error::SqliteFailure(
+            ffi::Error::new(code),
+            Some("why".into()),
+        ))
     }
 
     #[test]
@@ -69,9 +76,18 @@ mod tests {
         let why = || "why".to_owned();
         assert_eq!(failure(ffi::SQLITE_FULL), Failure::Full);
         assert_eq!(failure(ffi::SQLITE_IOERR_SHMSIZE), Failure::Full);
-        assert_eq!(failure(ffi::SQLITE_IOERR_WRITE), Failure::Unavailable(why()));
-        assert_eq!(failure(ffi::SQLITE_BUSY_SNAPSHOT), Failure::Unavailable(why()));
-        assert_eq!(failure(ffi::SQLITE_CONSTRAINT_UNIQUE), Failure::Refused(why()));
+        assert_eq!(
+            failure(ffi::SQLITE_IOERR_WRITE),
+            Failure::Unavailable(why())
+        );
+        assert_eq!(
+            failure(ffi::SQLITE_BUSY_SNAPSHOT),
+            Failure::Unavailable(why())
+        );
+        assert_eq!(
+            failure(ffi::SQLITE_CONSTRAINT_UNIQUE),
+            Failure::Refused(why())
+        );
         assert_eq!(failure(ffi::SQLITE_TOOBIG), Failure::Refused(why()));
         assert_eq!(failure(ffi::SQLITE_NOTADB), Failure::Damaged(why()));
         assert_eq!(failure(ffi::SQLITE_INTERRUPT), Failure::Interrupted);

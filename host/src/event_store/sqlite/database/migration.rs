@@ -37,7 +37,10 @@ pub(crate) enum OpenError {
 impl OpenError {
     /// Names the file and what is wrong with it.
     pub(super) fn new(path: &Path, reason: impl fmt::Display) -> Self {
-        Self::Broken { path: path.display().to_string(), reason: reason.to_string() }
+        Self::Broken {
+            path: path.display().to_string(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -49,49 +52,81 @@ pub(super) fn migrate(
     migrations: &[Migration],
 ) -> Result<(), OpenError> {
     let broken = |error: rusqlite::Error| OpenError::new(path, error);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(broken)?;
     if !has_ledger(&transaction, ledger).map_err(broken)? {
         if holds_tables(&transaction).map_err(broken)? {
-            return Err(OpenError::new(path, "the database belongs to another program"));
+            return Err(OpenError::new(
+                path,
+                "the database belongs to another program",
+            ));
         }
-        let columns = "version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL";
-        transaction.execute_batch(&format!("CREATE TABLE {ledger} ({columns}) STRICT")).map_err(broken)?;
+        let columns =
+            "version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL";
+        transaction
+            .execute_batch(&format!("CREATE TABLE {ledger} ({columns}) STRICT"))
+            .map_err(broken)?;
     }
     let newest = format!("SELECT coalesce(max(version), 0) FROM {ledger}");
-    let found: u32 = transaction.query_row(&newest, [], |row| row.get(0)).map_err(broken)?;
+    let found: u32 = transaction
+        .query_row(&newest, [], |row| row.get(0))
+        .map_err(broken)?;
     let known = migrations.len() as u32;
     if found > known {
         return Err(OpenError::TooNew { found, known });
     }
     for (version, migration) in (1_u32..).zip(migrations).skip(found as usize) {
-        apply(&transaction, ledger, version, migration)
-            .map_err(|error| OpenError::new(path, format_args!("migration {}: {error}", migration.name)))?;
+        apply(&transaction, ledger, version, migration).map_err(|error| {
+            OpenError::new(path, format_args!("migration {}: {error}", migration.name))
+        })?;
     }
     transaction.commit().map_err(broken)
 }
 
-fn apply(transaction: &Transaction<'_>, ledger: &str, version: u32, migration: &Migration) -> rusqlite::Result<()> {
+fn apply(
+    transaction: &Transaction<'_>,
+    ledger: &str,
+    version: u32,
+    migration: &Migration,
+) -> rusqlite::Result<()> {
     transaction.execute_batch(migration.sql)?;
     let record = format!("INSERT INTO {ledger} (version, name, applied_at) VALUES (?1, ?2, ?3)");
-    transaction.execute(&record, (version, migration.name, Time::now().0)).map(|_| ())
+    transaction
+        .execute(&record, (version, migration.name, Time::now().0))
+        .map(|_| ())
 }
 
 fn has_ledger(connection: &Connection, ledger: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    connection.query_row(sql, [ledger], |_| Ok(())).optional().map(|found| found.is_some())
+    connection
+        .query_row(sql, [ledger], |_| Ok(()))
+        .optional()
+        .map(|found| found.is_some())
 }
 
 fn holds_tables(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |row| row.get(0))
+    connection.query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |row| {
+        row.get(0)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ONE: Migration = Migration { name: "one", sql: "CREATE TABLE a (x)" };
-    const TWO: Migration = Migration { name: "two", sql: "CREATE TABLE b (x); INSERT INTO b VALUES (1)" };
-    const WRONG: Migration = Migration { name: "wrong", sql: "CREATE TABLE c (x); CREATE TABLE a (x)" };
+    const ONE: Migration = Migration {
+        name: "one",
+        sql: "CREATE TABLE a (x)",
+    };
+    const TWO: Migration = Migration {
+        name: "two",
+        sql: "CREATE TABLE b (x); INSERT INTO b VALUES (1)",
+    };
+    const WRONG: Migration = Migration {
+        name: "wrong",
+        sql: "CREATE TABLE c (x); CREATE TABLE a (x)",
+    };
 
     fn run(connection: &mut Connection, migrations: &[Migration]) -> Result<(), OpenError> {
         migrate(connection, Path::new("x.db"), "ledger", migrations)
@@ -103,7 +138,9 @@ mod tests {
         run(&mut connection, &[ONE]).unwrap();
         run(&mut connection, &[ONE, TWO]).unwrap();
         run(&mut connection, &[ONE, TWO]).unwrap();
-        let rows: u32 = connection.query_row("SELECT count(*) FROM b", [], |row| row.get(0)).unwrap();
+        let rows: u32 = connection
+            .query_row("SELECT count(*) FROM b", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(rows, 1);
     }
 
@@ -111,7 +148,10 @@ mod tests {
     fn a_newer_schema_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
         run(&mut connection, &[ONE, TWO]).unwrap();
-        assert!(matches!(run(&mut connection, &[ONE]), Err(OpenError::TooNew { found: 2, known: 1 })));
+        assert!(matches!(
+            run(&mut connection, &[ONE]),
+            Err(OpenError::TooNew { found: 2, known: 1 })
+        ));
     }
 
     #[test]
@@ -119,7 +159,9 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         run(&mut connection, &[ONE]).unwrap();
         let error = run(&mut connection, &[ONE, WRONG]).unwrap_err();
-        assert!(matches!(error, OpenError::Broken { reason, .. } if reason.contains("migration wrong")));
+        assert!(
+            matches!(error, OpenError::Broken { reason, .. } if reason.contains("migration wrong"))
+        );
         assert!(!has_ledger(&connection, "c").unwrap());
         run(&mut connection, &[ONE, TWO]).unwrap();
     }
@@ -129,6 +171,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
         let error = run(&mut connection, &[ONE]).unwrap_err();
-        assert!(matches!(error, OpenError::Broken { reason, .. } if reason.contains("another program")));
+        assert!(
+            matches!(error, OpenError::Broken { reason, .. } if reason.contains("another program"))
+        );
     }
 }

@@ -31,7 +31,12 @@ struct Stop {
 
 impl Readers {
     pub(super) fn new(path: PathBuf, purpose: Purpose, most: usize) -> Self {
-        Self { path, purpose, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)) }
+        Self {
+            path,
+            purpose,
+            idle: Arc::default(),
+            permits: Arc::new(Semaphore::new(most)),
+        }
     }
 
     /// Runs some work on a reader, in one transaction and so on one state of the database, to its end even when the caller
@@ -58,7 +63,11 @@ impl Readers {
         let mut answer = Box::pin(self.start(work, Arc::clone(&stop)));
         let Ok(answer) = tokio::time::timeout(limit, &mut answer).await else {
             stop.stop();
-            return if stop.begun.load(Ordering::Acquire) { answer.await } else { Err(interrupted().into()) };
+            return if stop.begun.load(Ordering::Acquire) {
+                answer.await
+            } else {
+                Err(interrupted().into())
+            };
         };
         answer
     }
@@ -80,7 +89,8 @@ impl Readers {
             drop(permit);
             answer
         });
-        task.await.unwrap_or_else(|error| Err(stopped(error).into()))
+        task.await
+            .unwrap_or_else(|error| Err(stopped(error).into()))
     }
 }
 
@@ -93,7 +103,11 @@ impl Stop {
     {
         self.begun.store(true, Ordering::Release);
         *lock(&self.running) = Some(connection.get_interrupt_handle());
-        let answer = if self.asked.load(Ordering::Acquire) { Err(interrupted().into()) } else { at_once(connection, work) };
+        let answer = if self.asked.load(Ordering::Acquire) {
+            Err(interrupted().into())
+        } else {
+            at_once(connection, work)
+        };
         lock(&self.running).take();
         answer
     }
@@ -127,12 +141,17 @@ where
 
 fn open(path: &std::path::Path, purpose: &Purpose) -> rusqlite::Result<Connection> {
     let connection = connect(path, purpose)?;
-    connection.execute_batch(&format!("PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KIB};"))?;
+    connection.execute_batch(&format!(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KIB};"
+    ))?;
     Ok(connection)
 }
 
 fn interrupted() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT), None)
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT),
+        None,
+    )
 }
 
 /// What the locks guard is whole at every moment, so a panic elsewhere does not spoil it.

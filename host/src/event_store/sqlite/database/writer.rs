@@ -49,7 +49,12 @@ impl Writer {
         ))?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        Ok(Self { connection, sync: Sync::Full, log: log.into(), try_from: LARGE_LOG })
+        Ok(Self {
+            connection,
+            sync: Sync::Full,
+            log: log.into(),
+            try_from: LARGE_LOG,
+        })
     }
 
     /// Begins a transaction that holds the write lock from the start; dropped without a commit it is rolled back.
@@ -60,10 +65,12 @@ impl Writer {
         }
         if self.sync != sync {
             let level = if sync == Sync::Full { "FULL" } else { "NORMAL" };
-            self.connection.execute_batch(&format!("PRAGMA synchronous = {level}"))?;
+            self.connection
+                .execute_batch(&format!("PRAGMA synchronous = {level}"))?;
             self.sync = sync;
         }
-        self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
     }
 
     /// Starts an overgrown log over. What keeps it from that is no reason to fail anything: the next write tries again.
@@ -72,7 +79,11 @@ impl Writer {
         if size <= self.try_from {
             return;
         }
-        let patience = if size > HUGE_LOG { super::BUSY_TIMEOUT } else { MOMENT };
+        let patience = if size > HUGE_LOG {
+            super::BUSY_TIMEOUT
+        } else {
+            MOMENT
+        };
         match self.start_log_over(patience) {
             Ok(true) => self.try_from = LARGE_LOG,
             Ok(false) => self.try_from = size + LARGE_LOG / 4,
@@ -85,7 +96,11 @@ impl Writer {
 
     fn start_log_over(&self, patience: Duration) -> rusqlite::Result<bool> {
         self.connection.busy_timeout(patience)?;
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
+                row.get::<_, i64>(0)
+            });
         self.connection.busy_timeout(super::BUSY_TIMEOUT)?;
         Ok(busy? == 0)
     }
