@@ -105,14 +105,12 @@ impl HostBuilder {
         let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(&config.data)?);
         let read_store: Arc<dyn ReadStore> = Arc::new(SqliteReadStore::open(&config.data)?);
         let log: Arc<dyn EventLog> = Arc::new(TailEventLog::new(Arc::clone(&store)));
-        let unfit = |reason: String| StartError::Sandbox { reason };
-        let sandbox =
-            Sandbox::new(config.max_instances).map_err(|error| unfit(format!("{error:#}")))?;
+        let sandbox = Sandbox::new(config.max_instances).map_err(unfit)?;
         let cache = CodeCache::in_folder(&config.data.join("code"));
         let loader = Loader::new(sandbox, cache, Arc::clone(&config), Arc::clone(&store));
         let (writer, writing) = Writer::new(Arc::clone(&store));
         let pipeline = Pipeline::start(Arc::clone(&store), writer, sizes(&config));
-        let pipeline = pipeline.map_err(|error| unfit(error.to_string()))?;
+        let pipeline = pipeline.map_err(unfit)?;
         let ports = projection::Ports {
             store: Arc::clone(&store),
             log: Arc::clone(&log),
@@ -121,23 +119,23 @@ impl HostBuilder {
         };
         let engine = Engine::new(ports, config.projection_settings());
         let (catalogs, planners) = (Catalogs::default(), Planners::default());
-        let parts = Parts {
-            loader,
-            store: Arc::clone(&store),
-            read_store: Arc::clone(&read_store),
-            pipeline: pipeline.clone(),
-            engine: engine.clone(),
-            catalogs: catalogs.clone(),
-            planners: planners.clone(),
-        };
-        let (looked, looked_at_once) = watch::channel(false);
         let queries = Queries {
             catalogs: catalogs.clone(),
             engine: engine.clone(),
             store: Arc::clone(&store),
+            read_store: Arc::clone(&read_store),
+            planners: planners.clone(),
+        };
+        let parts = Parts {
+            loader,
+            store: Arc::clone(&store),
             read_store,
+            pipeline: pipeline.clone(),
+            engine: engine.clone(),
+            catalogs: catalogs.clone(),
             planners,
         };
+        let (looked, looked_at_once) = watch::channel(false);
         let inner = Inner {
             config,
             store,
@@ -159,6 +157,12 @@ impl HostBuilder {
         host.inner.registry.take_up_active().await?;
         host.watch_folder(looked);
         Ok(host)
+    }
+}
+
+fn unfit(error: impl std::fmt::Display) -> StartError {
+    StartError::Sandbox {
+        reason: format!("{error:#}"),
     }
 }
 

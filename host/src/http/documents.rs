@@ -303,7 +303,6 @@ mod tests {
             "-",
             "a,",
             "a,-a",
-            "--a",
             "a b",
             "$a",
             "_foldhost",

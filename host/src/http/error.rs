@@ -68,6 +68,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The table: status, `code`, `title`.
+    #[allow(clippy::too_many_lines, reason = "a table, one row a kind")]
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {

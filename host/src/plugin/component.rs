@@ -92,18 +92,7 @@ impl Plugin {
         bytes: &[u8],
         limits: impl FnOnce(&str) -> Limits,
     ) -> Result<Self, NotAPlugin> {
-        if bytes.len() > MAX_COMPONENT_BYTES {
-            return Err(NotAPlugin::TooLarge { bytes: bytes.len() });
-        }
-        if !bytes.starts_with(b"\0asm\x0d\0\x01\0") {
-            let reason = match bytes.get(..4) {
-                Some(b"\0asm") => "it is a core module; build it for the target wasm32-wasip2",
-                _ => "it does not begin as one",
-            };
-            return Err(NotAPlugin::NotAComponent {
-                reason: reason.to_owned(),
-            });
-        }
+        check_form(bytes)?;
         let digest = Digest::of(bytes);
         let component = cache
             .load(&sandbox.engine, digest, bytes)
@@ -158,6 +147,23 @@ impl Plugin {
     pub(super) fn cell(&self) -> Cell {
         Cell::new(&self.sandbox, &self.name, &self.limits)
     }
+}
+
+/// Looks at size and first bytes, so that what is no component at all is told plainly.
+fn check_form(bytes: &[u8]) -> Result<(), NotAPlugin> {
+    if bytes.len() > MAX_COMPONENT_BYTES {
+        return Err(NotAPlugin::TooLarge { bytes: bytes.len() });
+    }
+    if !bytes.starts_with(b"\0asm\x0d\0\x01\0") {
+        let reason = match bytes.get(..4) {
+            Some(b"\0asm") => "it is a core module; build it for the target wasm32-wasip2",
+            _ => "it does not begin as one",
+        };
+        return Err(NotAPlugin::NotAComponent {
+            reason: reason.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 struct Exports {

@@ -38,9 +38,8 @@ pub(crate) async fn watch(
         look_through(&registry, &folder, activate, &mut seen).await;
         looked.send_replace(true);
         // A closed channel means no notices: the folder is looked through all the same.
-        match tokio::time::timeout(LOOK_EVERY, notices.recv()).await {
-            Ok(None) => tokio::time::sleep(LOOK_EVERY).await,
-            Ok(Some(())) | Err(_) => {}
+        if let Ok(None) = tokio::time::timeout(LOOK_EVERY, notices.recv()).await {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }

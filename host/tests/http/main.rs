@@ -5,6 +5,7 @@
     clippy::expect_used,
     reason = "helpers of tests fail like tests"
 )]
+#![allow(clippy::too_many_lines, reason = "inline snapshots are long")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -85,7 +85,7 @@ fn rewrite(schema: &mut Value, name: &str) {
             for (member, value) in members {
                 match value {
                     Value::String(reference) if member == "$ref" => {
-                        *reference = moved(reference, name)
+                        *reference = moved(reference, name);
                     }
                     Value::Object(schemas) if NAMED.contains(&member.as_str()) => {
                         schemas

@@ -162,9 +162,14 @@ async fn declared_indexes_serve_filters_sorts_and_pages() {
     .await;
 }
 
-/// Enough documents for a search without an index to take long.
-async fn fill(store: &SqliteReadStore, generation: &GenerationId, documents: usize) {
-    let document = Json::from(&json!({"list": vec![json!({"text": "x"}); 200]}));
+/// Writes the same document many times.
+async fn fill(
+    store: &SqliteReadStore,
+    generation: &GenerationId,
+    documents: usize,
+    document: &Value,
+) {
+    let document = Json::from(document);
     let write = |n: usize| Write {
         collection: "docs".into(),
         id: n.to_string(),
@@ -189,11 +194,12 @@ async fn a_query_that_runs_too_long_is_stopped_and_holds_up_no_writer() {
     let folder = Folder::fresh();
     let store = Arc::new(SqliteReadStore::open_with_query_limit(&folder.0, LIMIT).unwrap());
     let generation = create(&store).await;
-    fill(&store, &generation, 20_000, &slow()).await;
+    fill(&store, &generation, 4_000, &slow()).await;
     let search = find(&json!({"list.text": {"eq": "never"}}), "list.text");
     let queries: Vec<_> = (0..QUERY_READERS * 2)
         .map(|_| {
-            let (store, generation, slow) = (Arc::clone(&store), generation.clone(), search.clone());
+            let (store, generation, search) =
+                (Arc::clone(&store), generation.clone(), search.clone());
             tokio::spawn(async move { store.find(&generation, "docs", search).await })
         })
         .collect();
@@ -223,8 +229,8 @@ async fn a_query_whose_caller_is_gone_is_stopped() {
     let store =
         SqliteReadStore::open_with_query_limit(&folder.0, Duration::from_secs(600)).unwrap();
     let generation = create(&store).await;
-    fill(&store, &generation, 5_000, &slow()).await;
-    let slow = || {
+    fill(&store, &generation, 2_000, &slow()).await;
+    let search = || {
         find(
             &json!({"or": [{"list.text": {"eq": "a"}}, {"list.text": {"eq": "b"}}]}),
             "",
