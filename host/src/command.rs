@@ -157,12 +157,17 @@ impl Pipeline {
         }
     }
 
-    /// Ends the workers. Commands under way are settled in the store all the same.
-    pub async fn stop(&self) {
+    /// Tells the workers to end, without waiting for it.
+    pub fn tell_to_stop(&self) {
         for worker in &self.inner.workers {
             // Already gone is as good.
             let _ = worker.tasks.send(Task::Stop);
         }
+    }
+
+    /// Ends the workers. Commands under way are settled in the store all the same.
+    pub async fn stop(&self) {
+        self.tell_to_stop();
         let threads = std::mem::take(
             &mut *self
                 .inner

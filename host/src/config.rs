@@ -144,7 +144,7 @@ impl Config {
         }
     }
 
-    fn check(&self) -> Result<(), InvalidConfig> {
+    pub(crate) fn check(&self) -> Result<(), InvalidConfig> {
         let wrong = |reason: String| Err(InvalidConfig { reason });
         if !self.listen.ip().is_loopback() {
             return wrong(format!(
@@ -191,7 +191,12 @@ const NOT_SETTINGS: &[&str] = &[
     "config",
     "sources",
     "log",
+    "sdk",
     "test_runner",
     "test_component",
-    "sdk",
+    "test_full",
+    "test_cache",
+    "allow_missing",
+    "missing_list",
+    "receipt_csv",
 ];

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Catalogs};
 use crate::command::{self, Answer, LookError, Past, PastState, Pipeline, Sizes};
-use crate::config::Config;
+use crate::config::{Config, InvalidConfig};
 use crate::event_log::EventLog;
 use crate::event_log::tail::TailEventLog;
 use crate::event_store::sqlite::SqliteEventStore;
@@ -28,6 +28,9 @@ use crate::registry::{Loader, Parts, Registry, watcher};
 /// Why a host does not start. Each is one line for an operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The configuration contradicts itself. **Handling:** stop with this line.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
     /// The data folder cannot be used. **Handling:** stop with this line.
     #[error("the data folder {folder} cannot be used: {reason}")]
     Folder {
@@ -87,6 +90,15 @@ struct Inner {
     _lock: File,
 }
 
+impl Drop for Inner {
+    /// Whoever drops a host without [`Host::shutdown`] gets its threads and tasks ended all the same, though not awaited.
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        self.pipeline.tell_to_stop();
+        self.engine.tell_to_stop();
+    }
+}
+
 /// Whether the active plugins serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -100,6 +112,7 @@ impl HostBuilder {
     /// Opens the stores, takes up the active plugins, and begins to watch the plugins folder; [`Host::readiness`] tells
     /// when what lies in it has been dealt with.
     pub async fn start(self) -> Result<Host, StartError> {
+        self.config.check()?;
         let config = Arc::new(self.config);
         let lock = lock(&config.data)?;
         let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(&config.data)?);
@@ -351,9 +364,15 @@ impl Host {
         self.inner.stopping.subscribe()
     }
 
+    /// Says that the host is about to stop: event streams end, and readiness turns red. For a server that waits for its
+    /// connections before [`Host::shutdown`].
+    pub fn announce_shutdown(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
     /// Ends everything, upstream first. What was acknowledged is on disk; what was not is decided again by its client.
     pub async fn shutdown(&self) {
-        self.inner.stopping.send_replace(true);
+        self.announce_shutdown();
         self.inner.pipeline.stop().await;
         self.inner.engine.stop().await;
         let mut tasks = std::mem::take(

@@ -197,9 +197,14 @@ impl Engine {
             .is_ok()
     }
 
+    /// Tells everything to end, without waiting for it.
+    pub fn tell_to_stop(&self) {
+        self.inner.stop.send_replace(true);
+    }
+
     /// Ends all folding; what was committed stays, the rest is folded again after the next start.
     pub async fn stop(&self) {
-        self.inner.stop.send_replace(true);
+        self.tell_to_stop();
         let mut tasks = std::mem::take(
             &mut *self
                 .inner

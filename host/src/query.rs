@@ -71,7 +71,7 @@ pub struct Documents {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No active plugin writes the collection. **Handling:** tell the client which ones there are.
-    #[error("there is no collection {collection:?}; there are {}", known.join(", "))]
+    #[error("there is no collection {collection:?}; there are {}", list(known))]
     UnknownCollection {
         /// What was asked for.
         collection: String,
@@ -79,7 +79,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No active plugin answers the query. **Handling:** tell the client which ones there are.
-    #[error("there is no query {query:?}; there are {}", known.join(", "))]
+    #[error("there is no query {query:?}; there are {}", list(known))]
     UnknownQuery {
         /// What was asked for.
         query: String,
@@ -87,7 +87,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No active plugin defines the projection. **Handling:** tell the client which ones there are.
-    #[error("there is no projection {projection:?}; there are {}", known.join(", "))]
+    #[error("there is no projection {projection:?}; there are {}", list(known))]
     UnknownProjection {
         /// What was asked for.
         projection: String,
@@ -145,14 +145,26 @@ pub enum Error {
     Plugin(#[from] Fault),
 }
 
+fn list(known: &[String]) -> String {
+    if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    }
+}
+
 impl From<read_store::Error> for Error {
     fn from(error: read_store::Error) -> Self {
         match error {
             read_store::Error::TooSlow { limit } => Self::TooSlow { limit },
             read_store::Error::NoGeneration { .. } => Self::CursorGone,
-            other => Self::Unavailable {
-                reason: other.to_string(),
-            },
+            other => {
+                // What the driver says is for the log: it may name places.
+                tracing::warn!(error = %other, "a read model could not be read");
+                Self::Unavailable {
+                    reason: "the read store is not available".to_owned(),
+                }
+            }
         }
     }
 }

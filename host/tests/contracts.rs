@@ -8,7 +8,7 @@
 mod support {
     #[macro_use]
     mod contract;
-    mod entries;
+    pub(crate) mod entries;
     #[macro_use]
     pub(crate) mod event_log_contract;
     #[macro_use]
@@ -19,8 +19,26 @@ mod support {
     pub(crate) mod sqlite;
 }
 
+use foldhost::message::Position;
+use support::entries::fill;
+use support::event_log_contract::EventLogPlace as _;
 use support::sqlite;
 
 event_store_contract!(sqlite_event_store, sqlite::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
 read_store_contract!(sqlite_read_store, sqlite::place);
+
+/// What only a tail can be asked, whose store can be tampered with.
+#[tokio::test]
+async fn a_missing_event_is_reported_and_not_skipped() {
+    let tail = sqlite::tail().await;
+    fill(&tail.store(), "a", 3).await;
+    tail.tamper("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position = 2");
+    let error = tail.log().next(Position(0), 10).await.unwrap_err();
+    assert!(
+        error.to_string().contains("position 2 is missing"),
+        "{error}"
+    );
+    let events = tail.log().next(Position(2), 10).await.unwrap();
+    assert_eq!(events[0].position, Position(3));
+}

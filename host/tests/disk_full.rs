@@ -1,5 +1,7 @@
 //! The disk full: commands are refused, nothing acknowledged is lost, and it goes on when there is room.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::path::Path;

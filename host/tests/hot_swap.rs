@@ -1,5 +1,8 @@
 //! Plugins swapped under load: every swap takes effect, no request fails, no event is lost or doubled.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(clippy::print_stdout, reason = "how many requests there were")]
+
 mod support;
 
 use std::collections::HashMap;

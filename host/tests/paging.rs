@@ -1,5 +1,7 @@
 //! Walking a collection by its cursor while others write.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::collections::HashSet;

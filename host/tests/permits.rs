@@ -1,5 +1,7 @@
 //! A real event log through a running host: every count as in the data, with a kill in the middle, and twice.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::io::Write as _;

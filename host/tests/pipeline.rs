@@ -1,5 +1,7 @@
 //! The command pipeline, with real plugins, over HTTP.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::collections::BTreeMap;

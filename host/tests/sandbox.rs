@@ -1,5 +1,7 @@
 //! Every way in which a plugin can misbehave, and that it costs nobody else anything.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -30,14 +30,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Options {
     #[command(flatten)]
     host: HostOptions,
-    /// The folder of plugin crates.
+    /// The folder of plugin crates; may be given several times.
     #[arg(
         long,
         env = "FOLDHOST_SOURCES",
         value_name = "DIR",
         default_value = "plugins"
     )]
-    sources: PathBuf,
+    sources: Vec<PathBuf>,
 }
 
 /// Builds, serves and watches until a signal comes.
@@ -78,7 +78,7 @@ pub(super) async fn run(options: Options, output: Output) -> Result<()> {
 
 /// Turns sources into components.
 struct Workshop {
-    sources: PathBuf,
+    sources: Vec<PathBuf>,
     config: Config,
     output: Output,
 }

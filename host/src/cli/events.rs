@@ -39,10 +39,10 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 0, value_name = "POSITION")]
     after: u64,
     /// Only events of this aggregate; may be repeated.
-    #[arg(long, value_name = "AGGREGATE")]
+    #[arg(long, value_name = "AGGREGATE", value_delimiter = ',')]
     aggregate: Vec<String>,
     /// Only events of this type, Type or aggregate.Type; may be repeated.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
     /// Go on with the events that come. The default.
     #[arg(long, overrides_with = "no_follow")]
@@ -131,7 +131,7 @@ impl Tail {
                 Ok(answer) => self.read(answer).await?,
                 // A host that was never there, or that says no, is told at once.
                 Err(error) if !self.reached || error.is::<Problem>() => return Err(error),
-                Err(error) => tracing::info!("{error:#}; trying again"),
+                Err(error) => tracing::warn!("{error:#}; trying again"),
             }
             if !self.is_done() {
                 sleep(RECONNECT).await;
@@ -146,20 +146,17 @@ impl Tail {
 
     async fn subscribe(&mut self) -> Result<Response> {
         let mut url = self.client.url(&["v1", "events"])?;
-        url.query_pairs_mut()
-            .append_pair("after", &self.after.to_string())
-            .extend_pairs(
-                self.options
-                    .aggregate
-                    .iter()
-                    .map(|aggregate| ("aggregate", aggregate)),
-            )
-            .extend_pairs(
-                self.options
-                    .types
-                    .iter()
-                    .map(|event_type| ("type", event_type)),
-            );
+        let mut query = url.query_pairs_mut();
+        query.append_pair("after", &self.after.to_string());
+        // Whoever ends at the head must see it come, wanted or not.
+        if self.until.is_none() {
+            let Options {
+                aggregate, types, ..
+            } = &self.options;
+            query.extend_pairs(aggregate.iter().map(|aggregate| ("aggregate", aggregate)));
+            query.extend_pairs(types.iter().map(|event_type| ("type", event_type)));
+        }
+        drop(query);
         let mut request = self.client.stream(url);
         if self.reached {
             request = request.header("last-event-id", self.after.to_string());
@@ -194,7 +191,7 @@ impl Tail {
             match tokio::time::timeout(SILENCE, body.next()).await {
                 Ok(Some(Ok(bytes))) => parser.feed(&bytes),
                 Ok(Some(Err(error))) => {
-                    tracing::info!("{:#}; trying again", self.client.away(&error));
+                    tracing::warn!("{:#}; trying again", self.client.away(&error));
                     return Ok(());
                 }
                 Ok(None) | Err(_) => return Ok(()),
@@ -216,18 +213,34 @@ impl Tail {
             .zip(position)
             .is_some_and(|(until, position)| position > until);
         if !beyond && !message.data.is_empty() {
-            output::line(self.tell(&message.data)?)?;
+            let event = serde_json::from_str(&message.data)
+                .context("the host's event is not understood")?;
+            if self.wants(&event) {
+                self.print(&message.data, &event)?;
+            }
         }
         self.after = position.unwrap_or(self.after).max(self.after);
         Ok(())
     }
 
-    fn tell(&self, data: &str) -> Result<String> {
+    /// Tells what the host would tell apart if it was asked to.
+    fn wants(&self, event: &Shown<'_>) -> bool {
+        let Options {
+            aggregate, types, ..
+        } = &self.options;
+        let category = event.stream.split('-').next().unwrap_or_default();
+        let is_type = |wanted: &String| match wanted.split_once('.') {
+            Some((of, name)) => of == category && name == event.event_type,
+            None => *wanted == event.event_type,
+        };
+        (aggregate.is_empty() || aggregate.iter().any(|wanted| wanted == category))
+            && (types.is_empty() || types.iter().any(is_type))
+    }
+
+    fn print(&self, raw: &str, event: &Shown<'_>) -> Result<()> {
         if self.output.json {
-            return Ok(data.to_owned());
+            return Ok(output::line(raw)?);
         }
-        let event: Shown<'_> =
-            serde_json::from_str(data).context("the host's event is not understood")?;
         let Shown {
             position,
             time,
@@ -236,8 +249,8 @@ impl Tail {
             event_type,
             data,
         } = event;
-        Ok(format!(
+        Ok(output::line(format!(
             "{position} {time} {stream} {version} {event_type} {data}"
-        ))
+        ))?)
     }
 }

@@ -13,12 +13,14 @@ const VARIABLE: &str = "FOLDHOST_LOG";
 
 /// Starts the log. A command that serves tells what it does; any other only what is wrong.
 pub(super) fn start(json: bool, serves: bool) -> Result<()> {
-    let default = if serves { "info" } else { "warn" };
+    // What the file watcher says at `info` is of no use to anybody.
+    let default = if serves { "info,notify=error" } else { "warn" };
     let wanted = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&wanted)
         .map_err(|error| Usage(format!("{VARIABLE}={wanted}: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(|| BesideBars);
     if json {
         log.json().init();

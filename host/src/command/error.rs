@@ -95,10 +95,21 @@ impl Error {
                 call: "decide",
                 message: format!("the event store refused its events: {reason}"),
             }),
-            other => Self::Unavailable {
+            event_store::Error::Full => Self::Unavailable {
                 command_id: command_id.clone(),
-                reason: other.to_string(),
+                reason: error.to_string(),
             },
+            // What the driver says is for the log: it may name places.
+            event_store::Error::Unavailable { .. }
+            | event_store::Error::TooNew { .. }
+            | event_store::Error::CannotOpen { .. }
+            | event_store::Error::Damaged { .. } => {
+                tracing::warn!(%error, command_id = %command_id, "a command could not be stored or read");
+                Self::Unavailable {
+                    command_id: command_id.clone(),
+                    reason: "the event store is not available".to_owned(),
+                }
+            }
         }
     }
 }

@@ -148,7 +148,10 @@ fn operation(aggregate: &str, command: &CommandType, payload: Value) -> Operatio
         "If-Match",
         "The version that the stream must stand at, such as \"3\"",
     )
-    .header("If-None-Match", "* when there must be no stream yet")
+    .header(
+        "If-None-Match",
+        "Takes only `*`: there must be no stream yet",
+    )
     .header("X-Correlation-Id", "Recorded with the command's events")
     .header("traceparent", "Recorded with the command's events")
     .body("application/json", payload)

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Milliseconds that `decide`, `describe` and `plan` may take, and `evolve` per page of events.
+    /// Milliseconds that `decide` and `plan` may take, and `evolve` per page of events.
     /// A decision takes microseconds; a hundred milliseconds leave room for a busy machine.
     pub deadline_ms: u64,
     /// Milliseconds that `project` may take for one batch of events.
     pub project_deadline_ms: u64,
-    /// Mebibytes of linear memory of one instance, which holds many cached states. At most 256, the size of a pool slot.
+    /// Mebibytes of linear memory of one instance, which holds many cached states. At most 256, the size that the pool is made for.
     pub memory_mib: u64,
     /// Kibibytes that may come out of one call, events, documents and log lines each.
     pub output_kib: u64,
@@ -23,7 +23,7 @@ pub struct Limits {
     pub event_bytes: usize,
     /// The most bytes of one document; MongoDB refuses 16 MiB.
     pub document_bytes: usize,
-    /// The most lines in the host's log per call; the rest are counted and dropped.
+    /// The most lines in the host's log per call; the rest are dropped.
     pub log_lines: u32,
 }
 

@@ -60,6 +60,8 @@ fn config(instances: u32) -> Config {
         .max_memory_size(MAX_MEMORY)
         .max_memories_per_component(2)
         .table_elements(20_000)
+        // Guests are called synchronously, on the caller's stack.
+        .total_stacks(0)
         .linear_memory_keep_resident(1024 * 1024);
     let mut config = Config::new();
     config

@@ -18,6 +18,10 @@ use crate::read_store::{self, Generation, GenerationId};
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// How long the live generation may be held still for a switch. A candidate at the tail needs milliseconds.
 const STAND_STILL: Duration = Duration::from_millis(500);
+/// How long the live generation runs on before a candidate that was not quick enough is tried again.
+const SWITCH_AGAIN: Duration = Duration::from_millis(50);
+/// How long a candidate that parks more than the live one is left alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Gives an installed plugin version, compiled; `None` when the store does not hold it.
 pub type PluginLoader =
@@ -193,6 +197,7 @@ pub(super) async fn activate(
             return Ok(());
         }
     }
+    feed_retired(inner, &projection, &generations).await;
     let resumable = generations
         .iter()
         .rev()
@@ -226,6 +231,20 @@ pub(super) async fn activate(
         }
     });
     Ok(())
+}
+
+/// Feeds what was switched away from and is kept for a way back, so that the way back is short after a restart too.
+async fn feed_retired(inner: &Arc<Inner>, projection: &Projection, generations: &[Generation]) {
+    let retired = generations
+        .iter()
+        .filter(|generation| !generation.live && generation.retired_at.is_some());
+    for generation in retired {
+        if projection.runner(generation.id.number).is_none()
+            && let Some(writer) = (inner.ports.plugins)(generation.checkpoint.plugin).await
+        {
+            projection.feed(inner, generation, &writer);
+        }
+    }
 }
 
 async fn create(
@@ -315,38 +334,39 @@ async fn switch_when_caught_up(
             return;
         }
         match try_switch(inner, projection, &runner).await {
-            Ok(true) => return,
-            Ok(false) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(None) => return,
+            Ok(Some(pause)) => tokio::time::sleep(pause).await,
             Err(error) => {
                 tracing::warn!(%error, projection = projection.name, "a switch is tried again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
     }
 }
 
 /// Holds the live generation still until the candidate has reached it, so that no reader ever goes back in time.
+///
+/// Gives `None` when it is done, else how long to wait, holding nothing, before it is tried again.
 async fn try_switch(
     inner: &Arc<Inner>,
     projection: &Projection,
     candidate: &Runner,
-) -> Result<bool, read_store::Error> {
+) -> Result<Option<Duration>, read_store::Error> {
     let _arranging = projection.arranging.lock().await;
     if projection.candidate() != Some(candidate.generation.number) {
-        return Ok(true);
+        return Ok(None);
     }
     let live = (*projection.live.borrow()).and_then(|number| projection.runner(number));
     let Some(live) = live else {
-        return go_live(inner, projection, &candidate.generation)
-            .await
-            .map(|()| true);
+        go_live(inner, projection, &candidate.generation).await?;
+        return Ok(None);
     };
     let _standing_still = live.gate.lock().await;
     let target = live.progress.borrow().clone();
     let mut progress = candidate.progress.clone();
     let reached = progress.wait_for(|progress| progress.position >= target.position);
     if !matches!(tokio::time::timeout(STAND_STILL, reached).await, Ok(Ok(_))) {
-        return Ok(false);
+        return Ok(Some(SWITCH_AGAIN));
     }
     let parked = candidate.progress.borrow().parked;
     if parked > target.parked {
@@ -356,12 +376,10 @@ async fn try_switch(
             parked_in_live = target.parked,
             "the new version parks more events than the live one: it is not switched to"
         );
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        return Ok(false);
+        return Ok(Some(LOOK_AGAIN));
     }
-    go_live(inner, projection, &candidate.generation)
-        .await
-        .map(|()| true)
+    go_live(inner, projection, &candidate.generation).await?;
+    Ok(None)
 }
 
 async fn go_live(

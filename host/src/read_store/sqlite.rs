@@ -28,7 +28,7 @@ use super::{
     ReadStore,
 };
 use crate::event_store::sqlite::database::{
-    Database, Failure, Migration, OpenError, Purpose, Readers, Sync, Writer,
+    self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, Writer,
 };
 use crate::message::{Digest, Json, Position, StoreId, StreamId};
 

@@ -9,7 +9,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::events_reader::Events;
-use crate::small;
 use crate::support::{Client, TestHost, eventually};
 
 /// Begins a command and keeps its body back.
@@ -25,7 +24,7 @@ async fn half_sent(host: &TestHost) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_beyond_the_bound_are_refused_at_once_and_health_is_told_all_the_same() {
-    let host = small::start_with(&["post"], |config| config.max_requests = 1).await;
+    let host = TestHost::start_with(&["post"], |config| config.max_requests = 1).await;
     let mut slow = half_sent(&host).await;
     let full = eventually("the only place is taken", async || {
         let answer = host.client.get("/v1/plugins").await;
@@ -51,7 +50,7 @@ async fn requests_beyond_the_bound_are_refused_at_once_and_health_is_told_all_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_in_the_middle_gives_its_place_back() {
-    let host = small::start_with(&["post"], |config| config.max_requests = 1).await;
+    let host = TestHost::start_with(&["post"], |config| config.max_requests = 1).await;
     drop(half_sent(&host).await);
     let free = async || {
         let answer = host.client.get("/v1/plugins").await;
@@ -66,7 +65,7 @@ async fn a_client_that_leaves_in_the_middle_gives_its_place_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serving_ends_when_it_is_told_to_although_streams_are_open() {
-    let mut host = small::start(&["post"]).await;
+    let mut host = TestHost::start(&["post"]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     host.client = Client::new(listener.local_addr().unwrap());
     let (end, ended) = oneshot::channel::<()>();
@@ -95,7 +94,7 @@ async fn serving_ends_when_it_is_told_to_although_streams_are_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_is_not_ready() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     assert_eq!(
         host.client.get("/readyz").await.expect(200).body,
         json!({"status": "ready"})

@@ -5,11 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::events_reader::{Events, request};
-use crate::small::{self, SmallHost};
 use crate::support::{TestHost, eventually};
 
-async fn with_likes(count: usize) -> SmallHost {
-    let host = small::start(&["post", "saboteur"]).await;
+async fn with_likes(count: usize) -> TestHost {
+    let host = TestHost::start(&["post", "saboteur"]).await;
     host.client
         .command(
             "post",
@@ -120,7 +119,7 @@ async fn a_place_beyond_the_head_is_gone_and_one_that_is_none_is_malformed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_are_bounded_and_a_place_is_free_again_when_one_leaves() {
-    let host = small::start_with(&["post"], |config| config.max_subscribers = 2).await;
+    let host = TestHost::start_with(&["post"], |config| config.max_subscribers = 2).await;
     let first = Events::open(&host, "").await;
     let _second = Events::open(&host, "").await;
     let refused = request(&host, "", None).await;

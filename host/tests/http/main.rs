@@ -21,4 +21,3 @@ mod problems_of_plugins;
 mod problems_of_requests;
 mod reading;
 mod sending;
-mod small;

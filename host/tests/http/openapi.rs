@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::small;
 use crate::support::TestHost;
 
 const SAMPLES: [&str; 5] = ["post", "posts", "authors", "activity", "saboteur"];
@@ -26,7 +25,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_takes_the_methods_that_are_described_and_no_others() {
-    let host = small::start(&SAMPLES).await;
+    let host = TestHost::start(&SAMPLES).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (path, item) in document(&host).await["paths"].as_object().unwrap() {
         let url = format!(
@@ -56,7 +55,7 @@ async fn every_path_takes_the_methods_that_are_described_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_loaded_plugins_define_is_described_with_its_types() {
-    let host = small::start(&SAMPLES).await;
+    let host = TestHost::start(&SAMPLES).await;
     let document = document(&host).await;
     let schema = |reference: &Value| {
         let pointer = reference["$ref"]
@@ -87,7 +86,7 @@ async fn what_the_loaded_plugins_define_is_described_with_its_types() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_is_sound() {
-    let host = small::start(&SAMPLES).await;
+    let host = TestHost::start(&SAMPLES).await;
     let document = document(&host).await;
     let mut ids = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
@@ -138,7 +137,7 @@ fn references(value: &Value, found: &mut impl FnMut(&str)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_follows_the_plugins() {
-    let host = small::start(&[]).await;
+    let host = TestHost::start(&[]).await;
     assert!(
         document(&host).await["paths"]
             .get("/v1/commands/post/{id}/like")

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::small;
-use crate::support::Client;
+use crate::support::{Client, TestHost};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_need_nothing_from_elsewhere_and_run_no_inline_script() {
-    let host = small::start(&["post", "posts"]).await;
+    let host = TestHost::start(&["post", "posts"]).await;
     for path in ["/", "/docs"] {
         let page = host.client.get(path).await.expect(200);
         let policy = page.headers["content-security-policy"].to_str().unwrap();
@@ -48,7 +47,7 @@ fn links(html: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_routes_can_be_nested_in_another_service() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let service = Router::new().nest("/outer/inner", host.host.router());
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
         .await

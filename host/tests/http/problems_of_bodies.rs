@@ -4,7 +4,7 @@ use expect_test::expect;
 use reqwest::{Body, Method};
 
 use crate::cases::Cases;
-use crate::small;
+use crate::support::TestHost;
 
 const CREATE: &str = "/v1/commands/post/1/create";
 const LIKE: &str = "/v1/commands/post/1/like";
@@ -12,7 +12,7 @@ const SOUND: &str = r#"{"author": "ada", "message": "hello"}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_is_not_what_the_command_takes_is_told() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     for body in [
         "{",
@@ -78,7 +78,7 @@ async fn a_payload_that_is_not_what_the_command_takes_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
-    let host = small::start_with(&["post"], |config| config.body_bytes = 1_000).await;
+    let host = TestHost::start_with(&["post"], |config| config.body_bytes = 1_000).await;
     let mut cases = Cases::new(&host);
     let padded = |length: usize| SOUND.to_owned() + &" ".repeat(length - SOUND.len());
     let chunked = |length: usize| {
@@ -139,7 +139,7 @@ async fn a_body_is_taken_up_to_the_limit_however_it_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_means_nothing_is_refused_by_name() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let long: &'static str = Box::leak("x".repeat(201).into_boxed_str());
     let headers: [&[(&str, &str)]; 20] = [

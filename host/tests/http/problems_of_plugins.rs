@@ -5,13 +5,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::cases::Cases;
-use crate::small;
-use crate::support::component;
+use crate::support::{TestHost, component};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_breaks_is_named_and_tells_nothing_of_its_inside() {
     // Long enough for what is quick, however busy the machine is.
-    let host = small::start_with(&["saboteur"], |config| config.limits.deadline_ms = 1_000).await;
+    let host =
+        TestHost::start_with(&["saboteur"], |config| config.limits.deadline_ms = 1_000).await;
     let mut cases = Cases::new(&host);
     for command in [
         "refuse",
@@ -55,7 +55,7 @@ async fn a_guest_that_breaks_is_named_and_tells_nothing_of_its_inside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let post = component("post");
     let half = post[..post.len() / 2].to_vec();
@@ -134,7 +134,7 @@ async fn bytes_that_are_no_plugin_are_refused_with_the_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_not_installed_is_not_activated() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let mut cases = Cases::new(&host);
     let zeros: &'static str = Box::leak(
         json!({"digest": "0".repeat(64)})
@@ -172,7 +172,7 @@ async fn a_version_that_is_not_installed_is_not_activated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installed_version_becomes_active_under_its_own_name_alone() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let installed = host
         .client
         .put("/v1/plugins/posts", component("posts"))

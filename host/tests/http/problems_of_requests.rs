@@ -5,11 +5,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::cases::Cases;
-use crate::small;
+use crate::support::TestHost;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_or_method_that_is_none_is_told() {
-    let host = small::start(&[]).await;
+    let host = TestHost::start(&[]).await;
     let mut cases = Cases::new(&host);
     for path in [
         "/nothing",
@@ -55,7 +55,7 @@ async fn a_path_or_method_that_is_none_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
-    let host = small::start(&["post", "posts"]).await;
+    let host = TestHost::start(&["post", "posts"]).await;
     host.client
         .command(
             "post",
@@ -132,7 +132,7 @@ async fn a_name_or_id_that_is_not_valid_or_not_known_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_that_is_unknown_or_out_of_bounds_is_named() {
-    let host = small::start(&["post", "posts"]).await;
+    let host = TestHost::start(&["post", "posts"]).await;
     let mut cases = Cases::new(&host);
     for path in [
         "/v1/streams/post/1?from=1",
@@ -228,7 +228,7 @@ async fn a_parameter_that_is_unknown_or_out_of_bounds_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_sort_or_cursor_that_is_none_is_told() {
-    let host = small::start(&["post", "posts"]).await;
+    let host = TestHost::start(&["post", "posts"]).await;
     let mut cases = Cases::new(&host);
     for query in [
         "filter={",

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::small::{self, SmallHost};
-use crate::support::{Client, eventually};
+use crate::support::{Client, TestHost, eventually};
 
-async fn with_posts(count: usize) -> (SmallHost, u64) {
-    let host = small::start(&["post", "posts"]).await;
+async fn with_posts(count: usize) -> (TestHost, u64) {
+    let host = TestHost::start(&["post", "posts"]).await;
     let mut position = 0;
     for number in 0..count {
         let author = if number % 2 == 0 { "ada" } else { "bob" };
@@ -198,7 +197,7 @@ async fn a_position_that_is_not_reached_in_time_is_told_with_the_present_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_event_is_listed_and_marks_the_answers_that_miss_it() {
-    let host = small::start(&["saboteur"]).await;
+    let host = TestHost::start(&["saboteur"]).await;
     host.client
         .command("saboteur", "1", "behave", json!({}))
         .await

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::small;
+use crate::support::TestHost;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_command_answers_its_receipt_and_the_version_as_a_tag() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let create = json!({"author": "ada", "message": "hello"});
     let headers = [("idempotency-key", "\"create 1\""), ("if-none-match", "*")];
     let answer = host
@@ -38,7 +38,7 @@ async fn an_accepted_command_answers_its_receipt_and_the_version_as_a_tag() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_request_brings_along_is_recorded_with_its_events() {
-    let host = small::start(&["post"]).await;
+    let host = TestHost::start(&["post"]).await;
     let headers = [
         ("idempotency-key", "c1"),
         ("x-correlation-id", "order-7"),

@@ -6,43 +6,43 @@ use serde_json::Value;
 
 /// Sends requests to one host.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
 }
 
 /// What a host answered.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// The position of an accepted command.
     #[track_caller]
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.body["position"]
             .as_u64()
             .unwrap_or_else(|| panic!("no position in {self:?}"))
     }
 
     /// The code of a problem.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
     /// Fails unless the status is this one.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 }
 
 impl Client {
-    pub fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -53,12 +53,12 @@ impl Client {
         }
     }
 
-    pub fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
     /// Sends a command; panics when there is no answer.
-    pub async fn command(
+    pub(crate) async fn command(
         &self,
         aggregate: &str,
         id: &str,
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// Sends a command with headers.
-    pub async fn command_with(
+    pub(crate) async fn command_with(
         &self,
         aggregate: &str,
         id: &str,
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Sends a command to a host that may be gone.
-    pub async fn try_command(
+    pub(crate) async fn try_command(
         &self,
         aggregate: &str,
         id: &str,
@@ -105,28 +105,28 @@ impl Client {
         answer(request).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.try_get(path).await.expect("the host answers")
     }
 
-    pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
         answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    pub async fn put(&self, path: &str, body: Vec<u8>) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Vec<u8>) -> Answer {
         answer(self.http.put(format!("{}{path}", self.base)).body(body))
             .await
             .expect("the host answers")
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         answer(self.http.post(format!("{}{path}", self.base)).json(&body))
             .await
             .expect("the host answers")
     }
 
     /// Walks a list to its end and gives all items.
-    pub async fn all(&self, path: &str) -> Vec<Value> {
+    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
         let join = if path.contains('?') { '&' } else { '?' };
         let mut items = Vec::new();
         let mut cursor = String::new();

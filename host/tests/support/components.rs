@@ -21,7 +21,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Gives the bytes of one component.
-pub fn component(name: &str) -> Vec<u8> {
+pub(crate) fn component(name: &str) -> Vec<u8> {
     let path = components()
         .get(name)
         .unwrap_or_else(|| panic!("no component {name}"));
@@ -29,13 +29,13 @@ pub fn component(name: &str) -> Vec<u8> {
 }
 
 /// Gives all components: name and file.
-pub fn components() -> &'static BTreeMap<String, PathBuf> {
+pub(crate) fn components() -> &'static BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(build)
 }
 
 /// The repository's root.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the host crate lies in the repository")
@@ -77,7 +77,7 @@ fn build() -> BTreeMap<String, PathBuf> {
 }
 
 /// Fills a folder with components, as an operator would.
-pub fn plugins_folder(folder: &Path, names: &[&str]) {
+pub(crate) fn plugins_folder(folder: &Path, names: &[&str]) {
     std::fs::create_dir_all(folder).expect("the plugins folder can be made");
     for name in names {
         let from = &components()[*name];

@@ -4,8 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// Polls until `probe` gives a value; fails with what it last said when it never does.
-#[track_caller]
-pub async fn eventually<R, E: Debug, F: Future<Output = Result<R, E>>>(
+pub(crate) async fn eventually<R, E: Debug, F: Future<Output = Result<R, E>>>(
     what: &str,
     mut probe: impl FnMut() -> F,
 ) -> R {

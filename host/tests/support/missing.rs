@@ -5,7 +5,7 @@ use std::io::Write as _;
 /// Says that a test cannot run for want of something: fails, unless missing things are allowed; then the test is named
 /// in the list that `cargo xtask test` prints at its end.
 #[track_caller]
-pub fn missing(test: &str, what: &str) {
+pub(crate) fn missing(test: &str, what: &str) {
     let line = format!("{test}: {what}");
     if let Some(list) = std::env::var_os("FOLDHOST_MISSING_LIST") {
         let file = std::fs::OpenOptions::new()

@@ -17,10 +17,10 @@ mod missing;
 mod sender;
 mod test_host;
 
-pub use client::{Answer, Client};
-pub use components::{component, components, plugins_folder, root};
-pub use eventually::eventually;
-pub use host_process::{HostProcess, free_port};
-pub use missing::missing;
-pub use sender::Sender;
-pub use test_host::{Folder, TestHost};
+pub(crate) use client::{Answer, Client};
+pub(crate) use components::{component, components, plugins_folder, root};
+pub(crate) use eventually::eventually;
+pub(crate) use host_process::{HostProcess, free_port};
+pub(crate) use missing::missing;
+pub(crate) use sender::Sender;
+pub(crate) use test_host::{Folder, TestHost};

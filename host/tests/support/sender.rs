@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 /// A running sender.
-pub struct Sender {
+pub(crate) struct Sender {
     child: Child,
     receipts: PathBuf,
 }
 
 impl Sender {
     /// Sends a file of commands, sixty-four in flight, and notes each answer in `receipts`.
-    pub fn start(file: &Path, url: &str, receipts: &Path) -> Self {
+    pub(crate) fn start(file: &Path, url: &str, receipts: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_foldhost"))
             .args([
                 "command",
@@ -42,20 +42,20 @@ impl Sender {
     }
 
     /// How many answers there are so far.
-    pub fn answered(&self) -> usize {
+    pub(crate) fn answered(&self) -> usize {
         std::fs::read(&self.receipts).map_or(0, |bytes| {
             bytes.iter().filter(|byte| **byte == b'\n').count()
         })
     }
 
     /// Whether it is still at work.
-    pub fn is_sending(&mut self) -> bool {
+    pub(crate) fn is_sending(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Waits for its end, which must be a good one, and gives the answers by command id, each in order of arrival.
     #[track_caller]
-    pub fn finish(self) -> BTreeMap<String, Vec<Value>> {
+    pub(crate) fn finish(self) -> BTreeMap<String, Vec<Value>> {
         let output = self.child.wait_with_output().expect("the sender ends");
         assert!(
             output.status.success(),

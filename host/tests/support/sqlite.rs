@@ -20,7 +20,7 @@ pub(crate) struct Place(Folder);
 
 /// A store in a folder, and its tail.
 pub(crate) struct Tail {
-    _folder: Folder,
+    folder: Folder,
     store: Arc<dyn EventStore>,
     log: Arc<dyn EventLog>,
 }
@@ -33,10 +33,14 @@ pub(crate) async fn tail() -> Tail {
     let folder = Folder::fresh();
     let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(folder.path()).unwrap());
     let log = Arc::new(TailEventLog::new(Arc::clone(&store)));
-    Tail {
-        _folder: folder,
-        store,
-        log,
+    Tail { folder, store, log }
+}
+
+impl Tail {
+    /// Changes the store's file behind its back.
+    pub(crate) fn tamper(&self, sql: &str) {
+        let file = rusqlite::Connection::open(self.folder.path().join("events.db")).unwrap();
+        file.execute_batch(sql).unwrap();
     }
 }
 

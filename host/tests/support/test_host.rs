@@ -9,16 +9,16 @@ use foldhost::{Config, Host};
 use super::{Client, component};
 
 /// A folder that goes away with its owner.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("foldhost-test-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir_all(&path).expect("a folder can be made");
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -31,21 +31,21 @@ impl Drop for Folder {
 }
 
 /// A running host and a client of it.
-pub struct TestHost {
-    pub host: Host,
-    pub client: Client,
-    pub folder: Arc<Folder>,
+pub(crate) struct TestHost {
+    pub(crate) host: Host,
+    pub(crate) client: Client,
+    pub(crate) folder: Arc<Folder>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl TestHost {
     /// Starts with some of the sample plugins, in a fresh folder.
-    pub async fn start(plugins: &[&str]) -> Self {
+    pub(crate) async fn start(plugins: &[&str]) -> Self {
         Self::start_with(plugins, |_| {}).await
     }
 
     /// Starts with some of the sample plugins and a configuration that is changed first.
-    pub async fn start_with(plugins: &[&str], change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(plugins: &[&str], change: impl FnOnce(&mut Config)) -> Self {
         let host = Self::start_in(Arc::new(Folder::new()), change).await;
         for plugin in plugins {
             host.take_up(plugin).await;
@@ -54,14 +54,17 @@ impl TestHost {
     }
 
     /// Starts in a folder that may hold the data of a former host.
-    pub async fn start_in(folder: Arc<Folder>, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_in(folder: Arc<Folder>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             data: folder.path().join("data"),
             plugins: folder.path().join("plugins"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            // Many hosts run side by side in one test process.
+            max_instances: 60,
             ..Config::default()
         };
         change(&mut config);
+        share_compiled_code(&config.data);
         let host = Host::builder(config)
             .start()
             .await
@@ -84,12 +87,12 @@ impl TestHost {
     }
 
     /// Installs and activates a sample plugin.
-    pub async fn take_up(&self, name: &str) {
+    pub(crate) async fn take_up(&self, name: &str) {
         self.take_up_bytes(name, component(name)).await;
     }
 
     /// Installs and activates a component.
-    pub async fn take_up_bytes(&self, name: &str, bytes: Vec<u8>) {
+    pub(crate) async fn take_up_bytes(&self, name: &str, bytes: Vec<u8>) {
         let plugin = self
             .host
             .install(name, bytes)
@@ -102,7 +105,7 @@ impl TestHost {
     }
 
     /// Stops and gives the folder, for another start.
-    pub async fn stop(self) -> Arc<Folder> {
+    pub(crate) async fn stop(self) -> Arc<Folder> {
         self.server.abort();
         self.host.shutdown().await;
         Arc::clone(&self.folder)
@@ -113,4 +116,13 @@ impl Drop for TestHost {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Compiled components are the same for every host of a run.
+fn share_compiled_code(data: &Path) {
+    let shared = super::root().join("target").join("test-code");
+    std::fs::create_dir_all(&shared).expect("the folder of compiled code can be made");
+    std::fs::create_dir_all(data).expect("the data folder can be made");
+    // There already in the folder of a former host.
+    let _ = std::os::unix::fs::symlink(shared, data.join("code"));
 }

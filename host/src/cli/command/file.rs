@@ -133,29 +133,17 @@ impl Sending {
         let command_id = ended.command_id.as_str();
         match &ended.answer {
             Ok(Answer::Accepted { status, body }) => {
-                self.accept(ended.line, command_id, *status, body)?
+                self.accept(ended.line, command_id, *status, body)?;
             }
             Ok(Answer::Refused(problem)) => {
                 self.tally.refuse(&problem.code);
-                let (status, code) = (problem.status, Some(problem.code.as_str()));
-                self.receipts.write(&Receipt {
-                    command_id,
-                    status,
-                    position: None,
-                    version: None,
-                    code,
-                })?;
+                self.receipts
+                    .write(&Receipt::of_problem(command_id, problem))?;
             }
             Ok(Answer::Failed(problem)) => {
                 self.fail(ended.line, &problem.to_string());
-                let (status, code) = (problem.status, Some(problem.code.as_str()));
-                self.receipts.write(&Receipt {
-                    command_id,
-                    status,
-                    position: None,
-                    version: None,
-                    code,
-                })?;
+                self.receipts
+                    .write(&Receipt::of_problem(command_id, problem))?;
             }
             Ok(Answer::Unanswered(reason)) => {
                 self.given_up = true;

@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use crate::cli::remote::Problem;
+
 /// Writes receipts. Without a file it writes nothing.
 pub(super) struct Receipts(Option<File>);
 
@@ -18,6 +20,20 @@ pub(super) struct Receipt<'a> {
     pub(super) position: Option<u64>,
     pub(super) version: Option<u64>,
     pub(super) code: Option<&'a str>,
+}
+
+impl<'a> Receipt<'a> {
+    /// The receipt of a command that was not accepted.
+    pub(super) fn of_problem(command_id: &'a str, problem: &'a Problem) -> Self {
+        let (status, code) = (problem.status, Some(problem.code.as_str()));
+        Self {
+            command_id,
+            status,
+            position: None,
+            version: None,
+            code,
+        }
+    }
 }
 
 impl Receipts {

@@ -86,12 +86,11 @@ impl Tally {
 
     /// Makes an error of what was neither accepted nor refused.
     pub(super) fn complete(&self) -> anyhow::Result<()> {
-        match (self.failed, self.not_sent) {
+        let (failed, all) = (self.failed, self.answered());
+        match (failed, self.not_sent) {
             (0, 0) => Ok(()),
-            (failed, 0) => anyhow::bail!("{failed} commands were neither accepted nor refused"),
-            (failed, _) => anyhow::bail!(
-                "{failed} commands were neither accepted nor refused, and the rest was not sent; send the file again"
-            ),
+            (_, 0) => anyhow::bail!("neither accepted nor refused: {failed} of {all} commands"),
+            _ => anyhow::bail!("the host does not answer; send the file again when it does"),
         }
     }
 }

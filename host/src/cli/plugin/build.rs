@@ -38,14 +38,14 @@ const BELOW_TARGET: &str = "plugins";
 pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
-    /// The folder of plugin crates.
+    /// The folder of plugin crates; may be given several times.
     #[arg(
         long,
         env = "FOLDHOST_SOURCES",
         value_name = "DIR",
         default_value = "plugins"
     )]
-    sources: PathBuf,
+    sources: Vec<PathBuf>,
     /// The folder for the components, each called after its crate.
     #[arg(long, value_name = "DIR", default_value = "plugins/build")]
     out: PathBuf,
@@ -97,7 +97,7 @@ pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     if chosen.is_empty() {
         bail!(
             "there is no plugin crate in {}; write one with foldhost plugin new",
-            options.sources.display()
+            crates::list(&options.sources)
         );
     }
     let report = build(&chosen, &options.out)?;

@@ -57,11 +57,14 @@ struct Dependency {
     name: String,
 }
 
-/// Finds the plugin crates in a folder and in the folders directly below it, by name.
+/// Finds the plugin crates in folders and in the folders directly below them, by name.
 ///
 /// A crate that cargo cannot read is an error: its plugin would be missing without a word.
-pub(in crate::cli) fn find(sources: &Path) -> Result<Vec<PluginCrate>> {
-    let manifests = manifests(sources)?;
+fn find(sources: &[PathBuf]) -> Result<Vec<PluginCrate>> {
+    let mut manifests = BTreeSet::new();
+    for folder in sources {
+        manifests.append(&mut manifests_in(folder)?);
+    }
     let (mut found, mut known) = (BTreeMap::new(), HashSet::new());
     for manifest in &manifests {
         if known.contains(manifest) {
@@ -80,7 +83,7 @@ pub(in crate::cli) fn find(sources: &Path) -> Result<Vec<PluginCrate>> {
 }
 
 /// Finds the plugin crates to work on: those named, or all but the ones that are for tests only.
-pub(in crate::cli) fn choose(sources: &Path, names: &[String]) -> Result<Vec<PluginCrate>> {
+pub(in crate::cli) fn choose(sources: &[PathBuf], names: &[String]) -> Result<Vec<PluginCrate>> {
     let found = find(sources)?;
     if names.is_empty() {
         return Ok(found
@@ -102,18 +105,27 @@ pub(in crate::cli) fn choose(sources: &Path, names: &[String]) -> Result<Vec<Plu
                 };
                 Usage(format!(
                     "there is no plugin crate {name} in {}; there are: {known}",
-                    sources.display()
+                    list(sources)
                 ))
             })
     };
     Ok(names.iter().map(choose).collect::<Result<_, Usage>>()?)
 }
 
+/// Lists folders for people.
+pub(super) fn list(folders: &[PathBuf]) -> String {
+    let folders: Vec<String> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(", ")
+}
+
 /// Lists the manifests in a folder and directly below it, as cargo names them.
-fn manifests(sources: &Path) -> Result<BTreeSet<PathBuf>> {
+fn manifests_in(sources: &Path) -> Result<BTreeSet<PathBuf>> {
     let unreadable = |error: io::Error| {
         Usage(format!(
-            "--sources {}: cannot be read: {error}",
+            "--sources {}: cannot be read: {error}; foldhost plugin new writes a first plugin",
             sources.display()
         ))
     };

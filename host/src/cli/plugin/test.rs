@@ -19,14 +19,14 @@ use crate::cli::toolchain;
 pub(in crate::cli) struct Options {
     /// Only these crates; without names all but those whose `package.metadata.foldhost` says `test-only`.
     names: Vec<String>,
-    /// The folder of plugin crates.
+    /// The folder of plugin crates; may be given several times.
     #[arg(
         long,
         env = "FOLDHOST_SOURCES",
         value_name = "DIR",
         default_value = "plugins"
     )]
-    sources: PathBuf,
+    sources: Vec<PathBuf>,
 }
 
 /// How the tests of one crate ended.
@@ -63,7 +63,7 @@ pub(super) fn run(options: &Options, output: Output) -> Result<()> {
     if chosen.is_empty() {
         bail!(
             "there is no plugin crate in {}; write one with foldhost plugin new",
-            options.sources.display()
+            crates::list(&options.sources)
         );
     }
     let runner = std::env::current_exe().context("cannot tell where this program is")?;

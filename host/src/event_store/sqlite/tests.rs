@@ -7,8 +7,6 @@ use rusqlite::types::Value as Sql;
 
 use super::super::{Decision, EntryCommand};
 use super::*;
-use crate::event_log::EventLog as _;
-use crate::event_log::tail::TailEventLog;
 use crate::message::{Json, NewEvent};
 
 /// A fresh folder, deleted when dropped.
@@ -200,23 +198,6 @@ async fn a_streams_head_is_one_step_in_an_index() {
         "{}",
         plan(read::SAMPLE)
     );
-}
-
-#[tokio::test]
-async fn a_missing_event_is_reported_and_not_skipped() {
-    let folder = Folder::fresh();
-    let store = Arc::new(folder.open());
-    for stream in ["post-a", "post-b", "post-c"] {
-        append(&store, entry(stream, "1")).await.unwrap();
-    }
-    let damage = "DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position = 2";
-    folder.connect().execute_batch(damage).unwrap();
-    let log = TailEventLog::new(store);
-    assert!(
-        matches!(log.next(Position(2), 10).await, Ok(events) if events[0].position == Position(3))
-    );
-    let error = log.next(Position(0), 10).await.unwrap_err().to_string();
-    assert!(error.contains("position 2 is missing"), "{error}");
 }
 
 #[track_caller]

@@ -62,6 +62,8 @@ pub(super) struct Subscription {
     /// Wanted events that were not handed over yet.
     waiting: VecDeque<Arc<RecordedEvent>>,
     greeted: bool,
+    /// After how long without events the subscriber gets a sign of life.
+    patience: Duration,
     _place: OwnedSemaphorePermit,
 }
 
@@ -87,6 +89,7 @@ impl Subscription {
             told: after,
             waiting: VecDeque::new(),
             greeted: false,
+            patience: KEEP_ALIVE,
             _place: place,
         }
     }
@@ -103,7 +106,7 @@ impl Subscription {
         if !std::mem::replace(&mut self.greeted, true) {
             return Some(HELLO.to_owned());
         }
-        let quiet_at = Instant::now() + KEEP_ALIVE;
+        let quiet_at = Instant::now() + self.patience;
         while self.waiting.is_empty() {
             match self.step(quiet_at).await {
                 Step::Events(events) => {
@@ -165,5 +168,97 @@ impl Subscription {
         }
         self.told = self.seen;
         format!(":\nid: {}\n\n", self.seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::message::{Digest, Json, StreamId, Time, Version};
+
+    /// Gives some events, then waits for ever.
+    struct Recorded(Vec<Arc<RecordedEvent>>);
+
+    #[async_trait]
+    impl EventLog for Recorded {
+        async fn next(
+            &self,
+            after: Position,
+            limit: usize,
+        ) -> Result<Vec<Arc<RecordedEvent>>, event_store::Error> {
+            let behind = self.0.iter().filter(|event| event.position > after);
+            let events: Vec<_> = behind.take(limit).map(Arc::clone).collect();
+            if events.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            Ok(events)
+        }
+    }
+
+    fn event(position: u64, stream: &str) -> Arc<RecordedEvent> {
+        Arc::new(RecordedEvent {
+            event_id: uuid::Uuid::nil(),
+            stream: StreamId::from_store(stream),
+            version: Version(1),
+            position: Position(position),
+            event_type: "Happened".into(),
+            schema_version: 1,
+            time: Time::default(),
+            correlation_id: "".into(),
+            causation_id: "".into(),
+            actor: "".into(),
+            plugin: Digest([0; 32]),
+            metadata: Json::from_store("{}"),
+            data: Json::from_store("{}"),
+        })
+    }
+
+    fn subscription(aggregate: &str, closing: watch::Receiver<bool>) -> Subscription {
+        let events = [(1, "post-1"), (2, "$plugins-post"), (3, "author-1")];
+        Subscription {
+            log: Arc::new(Recorded(
+                events
+                    .map(|(position, stream)| event(position, stream))
+                    .into(),
+            )),
+            closing,
+            wanted: Wanted {
+                aggregates: vec![aggregate.to_owned()],
+                types: Vec::new(),
+            },
+            seen: Position::START,
+            told: Position::START,
+            waiting: VecDeque::new(),
+            greeted: true,
+            patience: Duration::from_millis(10),
+            _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_quiet_subscriber_is_told_once_how_far_it_has_come() {
+        let (_close, closing) = watch::channel(false);
+        let mut subscription = subscription("post", closing);
+        assert!(
+            subscription
+                .next()
+                .await
+                .unwrap()
+                .starts_with("id: 1\nevent: post.Happened\ndata: {")
+        );
+        assert_eq!(subscription.next().await.as_deref(), Some(":\nid: 3\n\n"));
+        assert_eq!(subscription.next().await.as_deref(), Some(":\n\n"));
+    }
+
+    #[tokio::test]
+    async fn events_of_the_host_itself_are_not_given_away() {
+        let (close, closing) = watch::channel(false);
+        let mut subscription = subscription("$plugins", closing);
+        assert_eq!(subscription.next().await.as_deref(), Some(":\nid: 3\n\n"));
+        close.send_replace(true);
+        assert_eq!(subscription.next().await, None);
     }
 }

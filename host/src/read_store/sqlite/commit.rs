@@ -6,9 +6,9 @@ use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Transaction, params_from_iter};
 
 use super::super::{Commit, Error, GenerationId, Write};
+use super::database::signed;
 use super::documents::Layout;
 use super::{generations, key, parked};
-use crate::event_store::sqlite::database::signed;
 use crate::message::Json;
 
 /// Fails to find its row when someone else has moved the checkpoint.

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use serde_json::Value;
 
 use super::super::{Error, FieldPath, Find, Found, GenerationId, Place};
+use super::database::text;
 use super::{generations, key, query};
-use crate::event_store::sqlite::database::text;
 use crate::message::Json;
 
 const COLLECTION: &str =

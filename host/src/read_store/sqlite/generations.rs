@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::{Checkpoint, CollectionSpec, Error, FieldPath, Generation, GenerationId};
-use crate::event_store::sqlite::database::{digest, unsigned, uuid};
+use super::database::{digest, unsigned, uuid};
 use crate::message::{Digest, Position, StoreId, Time};
 
 const NEXT_NUMBER: &str = "INSERT INTO projections (name, last_number) VALUES (?1, 1)

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Transaction, params};
 
 use super::super::{Error, GenerationId, ParkedEvent};
+use super::database::{signed, text, unsigned};
 use super::generations;
-use crate::event_store::sqlite::database::{signed, text, unsigned};
 use crate::message::{Position, StreamId, Time};
 
 /// Parking an event again renews its error.
