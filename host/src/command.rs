@@ -18,6 +18,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -35,6 +36,9 @@ use worker::{Shared, Task, Worker, WorkerHandle};
 
 /// How many commands may be under way at one worker; beyond it they are refused at once.
 const MAX_UNDER_WAY: usize = 4_096;
+
+/// How long a stop waits for commands under way: longer than an append is repeated while the store is away.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,8 +169,14 @@ impl Pipeline {
         }
     }
 
-    /// Ends the workers. Commands under way are settled in the store all the same.
+    /// Waits for the commands under way, for a few seconds at most, then ends the workers.
+    ///
+    /// One that is cut off may or may not be recorded; repeating it with its id tells.
     pub async fn stop(&self) {
+        let give_up = tokio::time::Instant::now() + DRAIN;
+        while self.load() > 0 && tokio::time::Instant::now() < give_up {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.tell_to_stop();
         let threads = std::mem::take(
             &mut *self

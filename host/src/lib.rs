@@ -52,6 +52,7 @@ pub mod projection;
 pub mod query;
 pub mod read_store;
 mod registry;
+mod sqlite;
 
 pub use config::Config;
 pub use host::{Host, HostBuilder};

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 /// Each module and the modules of ours that it may import. The order is the data's way through the host.
 const MODULES: &[(&str, &[&str])] = &[
     ("message", &[]),
-    ("event_store", &["message"]),
+    ("sqlite", &["message"]),
+    ("event_store", &["message", "sqlite"]),
     ("event_log", &["message", "event_store"]),
-    ("read_store", &["message"]),
+    ("read_store", &["message", "sqlite"]),
     ("plugin", &["message", "read_store"]),
     ("command", &["message", "event_store", "plugin"]),
     (
@@ -71,7 +72,10 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// Each driver crate and the only places that may know it.
 const DRIVERS: &[(&str, &[&str])] = &[
-    ("rusqlite", &["event_store/sqlite", "read_store/sqlite"]),
+    (
+        "rusqlite",
+        &["sqlite", "event_store/sqlite", "read_store/sqlite"],
+    ),
     ("wasmtime", &["plugin/"]),
     ("wasmtime_wasi", &["plugin/"]),
     ("axum", &["http", "host.rs", "cli"]),

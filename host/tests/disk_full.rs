@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Folder, HostProcess, eventually, missing, plugins_folder};
 
 /// A small disk, gone with its owner.
@@ -47,6 +47,32 @@ fn run(program: &str, arguments: &[&str], at: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Writes until the disk is full, and a little beyond; gives how many commands were acknowledged.
+async fn fill(host: &HostProcess, large: &Value) -> u64 {
+    let mut acknowledged = 0;
+    let edit = async || {
+        host.client
+            .command("post", "1", "edit-message", large.clone())
+            .await
+    };
+    let refused = loop {
+        let answer = edit().await;
+        if answer.status != 200 {
+            break answer;
+        }
+        acknowledged += 1;
+        assert!(acknowledged < 1_000, "the disk is never full");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("no room"), "{detail}");
+    for _ in 0..3 {
+        edit().await.expect(503);
+    }
+    acknowledged
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_commands_loses_nothing_and_is_over_when_there_is_room() {
     let folder = Folder::new();
@@ -70,35 +96,13 @@ async fn a_full_disk_refuses_commands_loses_nothing_and_is_over_when_there_is_ro
         )
         .await;
     let mut acknowledged = created.expect(200).body["version"].as_u64().unwrap();
-    let large = "x".repeat(100_000);
-    let refused = loop {
-        let answer = host
-            .client
-            .command("post", "1", "edit-message", json!({"message": large}))
-            .await;
-        match answer.status {
-            200 => acknowledged += 1,
-            _ => break answer,
-        }
-        assert!(acknowledged < 1_000, "the disk is never full");
-    };
-    assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
-    assert!(
-        refused.body["detail"].as_str().unwrap().contains("no room"),
-        "{refused:?}"
-    );
-    for _ in 0..3 {
-        host.client
-            .command("post", "1", "edit-message", json!({"message": large}))
-            .await
-            .expect(503);
-    }
+    let large = json!({"message": "x".repeat(100_000)});
+    acknowledged += fill(&host, &large).await;
     disk.grow("256m");
     eventually("commands are taken again", async || {
         let answer = host
             .client
-            .command("post", "1", "edit-message", json!({"message": large}))
+            .command("post", "1", "edit-message", large.clone())
             .await;
         if answer.status == 200 {
             Ok(())

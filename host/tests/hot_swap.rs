@@ -370,7 +370,7 @@ async fn a_cursor_of_a_read_model_that_was_replaced_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retired_read_model_is_dropped_after_its_retention() {
     let host = TestHost::start_with(&["post", "posts"], |config| {
-        config.projections.retention_seconds = 0
+        config.projections.retention_seconds = 0;
     })
     .await;
     host.client

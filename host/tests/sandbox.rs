@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use foldhost::message::{Command, Expected, Json, StreamId};
 use serde_json::{Value, json};
-use support::{TestHost, eventually};
+use support::{Client, TestHost, eventually};
 
 /// A deadline that only a call without end can miss, on a machine however busy.
 fn patient(config: &mut foldhost::Config) {
@@ -173,6 +173,24 @@ async fn a_panic_is_told_with_its_place() {
     assert!(reason.contains("harm.rs:"), "{reason}");
 }
 
+/// Sends fifty healthy commands, every fifth to the plugin that misbehaves; gives how long the slowest took.
+async fn fifty_healthy(client: Client, sender: usize) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for number in 0..50 {
+        let started = Instant::now();
+        let answer = if number % 5 == 0 {
+            let id = format!("healthy-{sender}");
+            client.command("saboteur", &id, "behave", json!({})).await
+        } else {
+            let id = ((sender * 7 + number) % 50).to_string();
+            client.command("post", &id, "like", json!({})).await
+        };
+        answer.expect(200);
+        slowest = slowest.max(started.elapsed());
+    }
+    slowest
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_healthy_requests_succeed_within_a_second_each_while_others_misbehave() {
     let host = TestHost::start(&["saboteur", "post"]).await;
@@ -196,41 +214,7 @@ async fn a_thousand_healthy_requests_succeed_within_a_second_each_while_others_m
                 )
             });
     let harm: Vec<_> = harm.collect();
-    let healthy = (0..20).map(|sender| {
-        let client = host.client.clone();
-        tokio::spawn(async move {
-            let mut slowest = Duration::ZERO;
-            for number in 0..50 {
-                let started = Instant::now();
-                match number % 5 {
-                    // Healthy commands of the plugin that misbehaves, on streams of their own.
-                    0 => {
-                        client
-                            .command(
-                                "saboteur",
-                                &format!("healthy-{sender}"),
-                                "behave",
-                                json!({}),
-                            )
-                            .await
-                    }
-                    _ => {
-                        client
-                            .command(
-                                "post",
-                                &((sender * 7 + number) % 50).to_string(),
-                                "like",
-                                json!({}),
-                            )
-                            .await
-                    }
-                }
-                .expect(200);
-                slowest = slowest.max(started.elapsed());
-            }
-            slowest
-        })
-    });
+    let healthy = (0..20).map(|sender| tokio::spawn(fifty_healthy(host.client.clone(), sender)));
     for sender in healthy.collect::<Vec<_>>() {
         let slowest = sender.await.unwrap();
         assert!(

@@ -127,6 +127,8 @@ pub use names::fold_name;
 pub use projection::Projection;
 pub use query::{NoQueries, Parameter, Query};
 pub use rejection::{Failure, Rejection};
+/// What upcasters turn into another.
+pub use serde_json::{Value, json};
 pub use time::{Day, ParseTimeError, Time};
 
 /// What the derives expand to.

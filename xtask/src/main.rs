@@ -42,7 +42,9 @@ fn main() -> ExitCode {
 
 /// The repository's root.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| ".".into(), Path::to_owned)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| ".".into(), Path::to_owned)
 }
 
 /// Runs cargo in the repository, with what it prints shown.
@@ -50,15 +52,23 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()>
     let shown = format!("cargo {}", arguments.join(" "));
     say(&format!("» {shown}"));
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).envs(environment.iter().copied()).current_dir(root());
-    let status = command.status().with_context(|| format!("{shown} cannot be started"))?;
+    command
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(root());
+    let status = command
+        .status()
+        .with_context(|| format!("{shown} cannot be started"))?;
     if !status.success() {
         bail!("{shown} failed");
     }
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "the task's own words, in order with what cargo prints")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the task's own words, in order with what cargo prints"
+)]
 fn say(line: &str) {
     println!("{line}");
 }

@@ -20,8 +20,9 @@ pub(crate) struct Options {
 }
 
 /// Crates whose tests run a second time against their compiled component.
-const PLUGINS: &[&str] =
-    &["post", "posts", "authors", "activity", "permit", "permits", "workload", "flow"];
+const PLUGINS: &[&str] = &[
+    "post", "posts", "authors", "activity", "permit", "permits", "workload", "flow",
+];
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     add_target()?;
@@ -59,9 +60,14 @@ fn report(missing: &str, options: &Options) -> anyhow::Result<()> {
 
 /// Plugins are built for WebAssembly by the tests themselves.
 fn add_target() -> anyhow::Result<()> {
-    let status = Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).current_dir(root()).status();
+    let status = Command::new("rustup")
+        .args(["target", "add", "wasm32-wasip2"])
+        .current_dir(root())
+        .status();
     if status.is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    bail!("rustup cannot add the target wasm32-wasip2, which plugins are built for: install rustup, or add the target");
+    bail!(
+        "rustup cannot add the target wasm32-wasip2, which plugins are built for: install rustup, or add the target"
+    );
 }

@@ -32,7 +32,10 @@ struct Context {
 
 impl WasiView for Context {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -43,13 +46,18 @@ fn main() -> anyhow::Result<()> {
     let engine = Engine::new(&config)?;
     let mut linker = Linker::<Context>::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-    let context = Context { wasi: WasiCtxBuilder::new().build(), table: ResourceTable::new() };
+    let context = Context {
+        wasi: WasiCtxBuilder::new().build(),
+        table: ResourceTable::new(),
+    };
     let mut store = Store::new(&engine, context);
     store.set_epoch_deadline(1_000_000);
     let component = Component::from_file(&engine, guest)?;
     let world = Crossing::instantiate(&mut store, &component, &linker)?;
     let events: Vec<RecordedEvent> = (1..=BATCH as u64).map(event).collect();
-    let rounds: Vec<Round> = (0..ROUNDS).map(|_| round(&world, &mut store, &events)).collect::<Result<_, _>>()?;
+    let rounds: Vec<Round> = (0..ROUNDS)
+        .map(|_| round(&world, &mut store, &events))
+        .collect::<Result<_, _>>()?;
     report(&rounds);
     Ok(())
 }
@@ -57,7 +65,11 @@ fn main() -> anyhow::Result<()> {
 /// Nanoseconds per event: records, blobs, packed, packed and parsed.
 type Round = [f64; 4];
 
-fn round(world: &Crossing, store: &mut Store<Context>, events: &[RecordedEvent]) -> anyhow::Result<Round> {
+fn round(
+    world: &Crossing,
+    store: &mut Store<Context>,
+    events: &[RecordedEvent],
+) -> anyhow::Result<Round> {
     let mut sums = [0; 2];
     let records = time(|| {
         let records: Vec<Event> = events.iter().map(record).collect();
@@ -71,12 +83,18 @@ fn round(world: &Crossing, store: &mut Store<Context>, events: &[RecordedEvent])
     })?;
     let packed = time(|| {
         let packed = pack(events);
-        ensure!(world.call_packed(&mut *store, &packed)? == sums[1], "the forms do not hold the same");
+        ensure!(
+            world.call_packed(&mut *store, &packed)? == sums[1],
+            "the forms do not hold the same"
+        );
         Ok(())
     })?;
     let parsed = time(|| {
         let packed = pack(events);
-        ensure!(world.call_packed_and_parsed(&mut *store, &packed)? > 0, "nothing was parsed");
+        ensure!(
+            world.call_packed_and_parsed(&mut *store, &packed)? > 0,
+            "nothing was parsed"
+        );
         Ok(())
     })?;
     ensure!(sums[0] > 0, "nothing crossed");
@@ -142,8 +160,13 @@ fn report(rounds: &[Round]) {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    println!("per event, batches of {BATCH}, median of {ROUNDS} rounds; the ratio is to `packed` in the same round");
-    for (form, name) in ["records", "blobs", "packed", "packed and parsed"].iter().enumerate() {
+    println!(
+        "per event, batches of {BATCH}, median of {ROUNDS} rounds; the ratio is to `packed` in the same round"
+    );
+    for (form, name) in ["records", "blobs", "packed", "packed and parsed"]
+        .iter()
+        .enumerate()
+    {
         let time = median(rounds.iter().map(|round| round[form]).collect());
         let ratio = median(rounds.iter().map(|round| round[form] / round[2]).collect());
         println!("{name:>18}: {time:7.0} ns, {ratio:5.2} x");
@@ -154,8 +177,20 @@ fn build() -> anyhow::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target").join("bench-components");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--target", "wasm32-wasip2", "--package", "bench-crossing-guest", "--target-dir"]);
-    let status = cargo.arg(&target).current_dir(root).status().context("cargo cannot be started")?;
+    cargo.args([
+        "build",
+        "--release",
+        "--target",
+        "wasm32-wasip2",
+        "--package",
+        "bench-crossing-guest",
+        "--target-dir",
+    ]);
+    let status = cargo
+        .arg(&target)
+        .current_dir(root)
+        .status()
+        .context("cargo cannot be started")?;
     ensure!(status.success(), "the guest cannot be built");
     Ok(target.join("wasm32-wasip2/release/bench_crossing_guest.wasm"))
 }

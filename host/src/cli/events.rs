@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::output::{self, Output};
-use super::remote::{Client, Problem, Remote};
+use super::remote::{self, Client, Problem, Remote};
 use sse::{Message, Parser};
 
 /// Between two attempts to reach a host that was there before.
@@ -191,7 +191,8 @@ impl Tail {
             match tokio::time::timeout(SILENCE, body.next()).await {
                 Ok(Some(Ok(bytes))) => parser.feed(&bytes),
                 Ok(Some(Err(error))) => {
-                    tracing::warn!("{:#}; trying again", self.client.away(&error));
+                    let (host, cause) = (self.client.base(), remote::cause(&error));
+                    tracing::warn!("the connection to {host} was lost: {cause}; trying again");
                     return Ok(());
                 }
                 Ok(None) | Err(_) => return Ok(()),

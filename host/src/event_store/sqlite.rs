@@ -6,7 +6,6 @@
 //! commit too, nothing of it is left and the store goes on; a full disk needs nothing but room.
 
 mod append;
-pub(crate) mod database;
 mod plugins;
 mod read;
 mod snapshots;
@@ -21,13 +20,13 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::database::{Database, Failure, Migration, OpenError, Purpose, Readers, Sync};
 use super::{
     CensusEntry, Entry, Error, EventStore, Outcome, RecordedCommand, Snapshot, StoredPlugin,
 };
 use crate::message::{
     CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
 };
+use crate::sqlite::{self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {
@@ -73,7 +72,7 @@ impl SqliteEventStore {
 fn identity(connection: &Connection) -> Result<StoreId, Error> {
     let fresh = "INSERT INTO store (one, id, created_at) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING";
     connection.execute(fresh, (Uuid::now_v7().as_bytes(), Time::now().0))?;
-    let id = connection.query_row("SELECT id FROM store", [], |row| database::uuid(row, 0))?;
+    let id = connection.query_row("SELECT id FROM store", [], |row| sqlite::uuid(row, 0))?;
     Ok(StoreId(id))
 }
 
@@ -85,7 +84,7 @@ impl EventStore for SqliteEventStore {
 
     async fn append(&self, entries: Arc<[Entry]>) -> Result<Vec<Outcome>, Error> {
         let head = Arc::clone(&self.head);
-        let work = move |writer: &mut database::Writer| {
+        let work = move |writer: &mut sqlite::Writer| {
             let (outcomes, last) = append::append(writer.begin(Sync::Full)?, &entries)?;
             // Here and not in the caller's task, which may be gone by now.
             head.send_if_modified(|head| std::mem::replace(head, last) != last);

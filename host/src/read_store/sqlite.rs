@@ -27,10 +27,8 @@ use super::{
     Checkpoint, CollectionSpec, Commit, Error, Find, Found, Generation, GenerationId, ParkedEvent,
     ReadStore,
 };
-use crate::event_store::sqlite::database::{
-    self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, Writer,
-};
 use crate::message::{Digest, Json, Position, StoreId, StreamId};
+use crate::sqlite::{Database, Failure, Migration, OpenError, Purpose, Readers, Sync, Writer};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -110,6 +111,7 @@ pub(crate) fn values(text: &str) -> Vec<Value> {
 pub(crate) struct Running {
     child: Child,
     printed: Arc<Mutex<Vec<String>>>,
+    collector: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -122,8 +124,12 @@ impl Running {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let stdout = child.stdout.take().expect("there is an output");
         let into = Arc::clone(&printed);
-        std::thread::spawn(move || collect(stdout, &into));
-        Self { child, printed }
+        let collector = Some(std::thread::spawn(move || collect(stdout, &into)));
+        Self {
+            child,
+            printed,
+            collector,
+        }
     }
 
     /// The lines printed so far.
@@ -134,12 +140,17 @@ impl Running {
     /// Waits for a line that `find` finds something in.
     #[track_caller]
     pub(crate) fn wait_for<R>(&mut self, what: &str, find: impl Fn(&str) -> Option<R>) -> R {
-        let printed = Arc::clone(&self.printed);
         until(what, || {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("{what} did not come, it ended with {status}");
+            let ended = self.child.try_wait().expect("it can be waited for");
+            if let Some(collector) = ended.and_then(|_| self.collector.take()) {
+                collector.join().expect("all is collected");
             }
-            printed.lock().unwrap().iter().find_map(|line| find(line))
+            let found = self.lines().iter().find_map(|line| find(line));
+            assert!(
+                found.is_some() || ended.is_none(),
+                "{what} did not come, it ended: {ended:?}"
+            );
+            found
         })
     }
 

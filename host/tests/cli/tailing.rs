@@ -54,8 +54,8 @@ async fn it_ends_at_the_head_also_when_the_last_event_is_not_wanted() {
         tail(&["--type", "post.PostCreated", "--after", "1"]),
         [json!(2)]
     );
-    assert_eq!(tail(&["--aggregate", "permit"]), [json!(0); 0]);
-    assert_eq!(tail(&["--after", "3"]), [json!(0); 0]);
+    assert!(tail(&["--aggregate", "permit"]).is_empty());
+    assert!(tail(&["--after", "3"]).is_empty());
 }
 
 #[tokio::test]

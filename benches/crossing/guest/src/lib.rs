@@ -29,10 +29,19 @@ fn walk(mut bytes: &[u8], mut see: impl FnMut(&[u8])) -> u64 {
 impl Guest for Forms {
     fn records(events: Vec<Event>) -> u64 {
         let length = |event: &Event| {
-            event.stream.len() + event.type_.len() + event.correlation_id.len() + event.causation_id.len()
-                + event.actor.len() + event.metadata.len() + event.data.len() + event.event_id.len()
+            event.stream.len()
+                + event.type_.len()
+                + event.correlation_id.len()
+                + event.causation_id.len()
+                + event.actor.len()
+                + event.metadata.len()
+                + event.data.len()
+                + event.event_id.len()
         };
-        events.iter().map(|event| length(event) as u64 + event.position).sum()
+        events
+            .iter()
+            .map(|event| length(event) as u64 + event.position)
+            .sum()
     }
 
     fn blobs(events: Vec<Vec<u8>>) -> u64 {

@@ -147,7 +147,9 @@ mod tests {
     #[test]
     fn what_was_recorded_before_the_run_or_earlier_in_it_is_a_repetition() {
         let mut tally = Tally::new(Some(100));
-        [Some(100), Some(101), Some(300), Some(101), None].map(|position| tally.accept(position));
+        for position in [Some(100), Some(101), Some(300), Some(101), None] {
+            tally.accept(position);
+        }
         assert_eq!((tally.accepted, tally.repeated), (5, Some(2)));
     }
 

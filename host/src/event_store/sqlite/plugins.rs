@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::super::{Error, StoredPlugin};
-use super::database::digest;
 use crate::message::{Digest, Time};
+use crate::sqlite::digest;
 
 const INSTALL: &str = "INSERT INTO plugins (digest, name, version, aggregate, installed_at, bytes)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (digest) DO NOTHING";

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::super::{CensusEntry, Error, RecordedCommand};
-use super::database::{digest, signed, text, unsigned, uuid};
 use crate::message::{
     CommandId, Json, Position, RecordedEvent, StreamHead, StreamId, Time, Version,
 };
+use crate::sqlite::{digest, signed, text, unsigned, uuid};
 
 /// Uses the index of (stream, version) and nothing else.
 pub(super) const STREAM_EVENTS: &str =

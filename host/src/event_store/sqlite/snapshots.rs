@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::super::Snapshot;
-use super::database::{unsigned, uuid};
 use crate::message::{Digest, Position, StreamHead, StreamId, Time, Version};
+use crate::sqlite::{unsigned, uuid};
 
 /// A snapshot that comes late never replaces a newer one.
 const SAVE: &str = "INSERT INTO snapshots (stream, plugin, version, event_id, recorded_at, position, bytes)

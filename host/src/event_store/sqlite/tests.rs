@@ -124,7 +124,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_nothing_more() {
 
 /// Limits the file's pages, which SQLite reports as it reports a full disk.
 async fn set_room(store: &SqliteEventStore, pages: &'static str) {
-    let work = move |writer: &mut database::Writer| -> rusqlite::Result<()> {
+    let work = move |writer: &mut sqlite::Writer| -> rusqlite::Result<()> {
         let transaction = writer.begin(Sync::Full)?;
         let pages: i64 = transaction.query_row(&format!("SELECT {pages}"), [], |row| row.get(0))?;
         transaction.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
@@ -137,7 +137,7 @@ async fn a_panic_in_the_writer_leaves_nothing_and_the_next_append_works() {
     let folder = Folder::fresh();
     let store = Arc::new(folder.open());
     let panicking = Arc::clone(&store);
-    let work = |writer: &mut database::Writer| -> rusqlite::Result<()> {
+    let work = |writer: &mut sqlite::Writer| -> rusqlite::Result<()> {
         let _transaction = writer.begin(Sync::Full)?;
         panic!("as planned")
     };
@@ -160,7 +160,7 @@ async fn appends_are_synced_even_after_a_snapshot_that_is_not() {
         (Sync::Full, 2),
     ];
     for (sync, level) in levels {
-        let work = move |writer: &mut database::Writer| -> rusqlite::Result<i64> {
+        let work = move |writer: &mut sqlite::Writer| -> rusqlite::Result<i64> {
             writer
                 .begin(sync)?
                 .query_row("PRAGMA synchronous", [], |row| row.get(0))

@@ -6,10 +6,10 @@ use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Transaction, params_from_iter};
 
 use super::super::{Commit, Error, GenerationId, Write};
-use super::database::signed;
 use super::documents::Layout;
 use super::{generations, key, parked};
 use crate::message::Json;
+use crate::sqlite::signed;
 
 /// Fails to find its row when someone else has moved the checkpoint.
 const MOVE: &str = "UPDATE generations SET sequence = sequence + 1, position = ?3, event_id = ?4, deviates = deviates OR ?5

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use serde_json::Value;
 
 use super::super::{Error, FieldPath, Find, Found, GenerationId, Place};
-use super::database::text;
 use super::{generations, key, query};
 use crate::message::Json;
+use crate::sqlite::text;
 
 const COLLECTION: &str =
     "SELECT documents, keys FROM collections JOIN generations ON generations.id = generation

@@ -5,8 +5,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::{Checkpoint, CollectionSpec, Error, FieldPath, Generation, GenerationId};
-use super::database::{digest, unsigned, uuid};
 use crate::message::{Digest, Position, StoreId, Time};
+use crate::sqlite::{digest, unsigned, uuid};
 
 const NEXT_NUMBER: &str = "INSERT INTO projections (name, last_number) VALUES (?1, 1)
     ON CONFLICT (name) DO UPDATE SET last_number = last_number + 1 RETURNING last_number";

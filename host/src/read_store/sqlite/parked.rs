@@ -3,9 +3,9 @@
 use rusqlite::{Connection, Transaction, params};
 
 use super::super::{Error, GenerationId, ParkedEvent};
-use super::database::{signed, text, unsigned};
 use super::generations;
 use crate::message::{Position, StreamId, Time};
+use crate::sqlite::{signed, text, unsigned};
 
 /// Parking an event again renews its error.
 const PARK: &str = "INSERT INTO parked (generation, position, stream, full_type, error, parked_at)

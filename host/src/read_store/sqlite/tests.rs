@@ -261,27 +261,6 @@ async fn a_query_whose_caller_is_gone_is_stopped() {
     );
 }
 
-#[tokio::test]
-async fn an_overgrown_log_starts_over_when_readers_let_it() {
-    let folder = Folder::fresh();
-    let store = SqliteReadStore::open(&folder.0).unwrap();
-    let generation = create(&store).await;
-    let large = json!({"text": "x".repeat(100_000)});
-    let log = || std::fs::metadata(folder.0.join("read.db-wal")).map_or(0, |log| log.len());
-    let reader = store.database.connect().unwrap();
-    reader
-        .execute_batch("BEGIN; SELECT count(*) FROM generations")
-        .unwrap();
-    while log() < 70 << 20 {
-        fill(&store, &generation, 50, &large).await;
-    }
-    reader.execute_batch("COMMIT").unwrap();
-    for _ in 0..20 {
-        fill(&store, &generation, 50, &large).await;
-    }
-    assert!(log() <= 64 << 20, "{} bytes", log());
-}
-
 #[test]
 fn a_newer_schema_is_refused_with_both_numbers() {
     let folder = Folder::fresh();
