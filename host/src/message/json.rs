@@ -161,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_same_however_often_it_is_parsed() {
+        for text in [
+            "0.30000000000000004",
+            "1.7976931348623155e308",
+            "-7.317770170789331e15",
+            "9007199254740993",
+        ] {
+            let once = parse(text).unwrap();
+            assert_eq!(parse(once.as_str()).unwrap(), once, "{text}");
+            assert_eq!(once.to_value().as_f64(), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn nesting_is_allowed_up_to_the_limit_and_refused_beyond_it() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse(&nested(64)).is_ok());

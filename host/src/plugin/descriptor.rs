@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::message::AggregateName;
-use crate::read_store::{CollectionSpec, SortKey};
+use crate::read_store::{CollectionSpec, FieldPath, SortKey};
 
 /// A whole plugin: its name and what it exports.
 #[derive(Clone, Debug)]
@@ -324,19 +324,15 @@ fn check_type_name(name: &str) -> Result<(), String> {
     ))
 }
 
+/// An index or a date field is named as a filter names it, but it is never the document's id.
 fn check_path(collection: &str, path: &str) -> Result<(), String> {
-    let part = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    };
-    if path != "_id" && path.split('.').all(part) && path.split('.').count() <= 8 {
-        return Ok(());
+    match FieldPath::parse(path) {
+        Ok(path) if path.is_id() => Err(format!(
+            "collection {collection}: _id needs no index, it always has one"
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("collection {collection}: {error}")),
     }
-    Err(format!(
-        "collection {collection}: {path:?} is not a dotted path of 1 to 8 field names"
-    ))
 }
 
 fn check_schema(what: &str, name: &str, schema: &Value) -> Result<(), String> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::descriptor::Collection;
 use crate::message::{Json, JsonLimits, Time};
+use crate::read_store::FieldPath;
 
 /// The most bytes of a document's id: an index key anywhere.
 const MAX_DOCUMENT_ID: usize = 1_024;
@@ -197,9 +198,11 @@ fn check_document(
         .flatten()
         .map(|field| field.path.as_str())
     {
-        if find(&mut value, path).is_some_and(|value| value.is_array() || value.is_object()) {
+        // Paths were checked when the plugin described itself.
+        let holds = FieldPath::parse(path).is_ok_and(|path| path.scalar(&value).is_some());
+        if !holds {
             return Err(Misuse::Refused(format!(
-                "{}: the indexed field {path} must hold a scalar",
+                "{}: the indexed field {path} must lead to a scalar, not to or through an array",
                 place()
             )));
         }

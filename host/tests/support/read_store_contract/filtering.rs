@@ -153,6 +153,11 @@ pub(super) fn scalar() -> impl Strategy<Value = Value> {
         json!(9_007_199_254_740_992.0),
         json!(1e300),
         json!(-1e300),
+        // Digits that a careless parser gets wrong by one in the last place.
+        json!(0.1 + 0.2),
+        json!(1.797_693_134_862_315_5e308),
+        json!(2.225_073_858_507_201e-308),
+        json!(-7_317_770_170_789_331.0),
     ];
     let texts = ["", "a", "ab", "b", "A", "1", "é", "😀", "\u{ffff}"].map(|text| json!(text));
     let others = [json!(null), json!(true), json!(false)];
