@@ -168,9 +168,6 @@ fn compile_workspace(
             "build",
             "--release",
             "--keep-going",
-            // A workspace may build its dependencies with less; in a guest they are the hot path.
-            "--config",
-            r#"profile.release.package."*".opt-level = 3"#,
             "--target",
             TARGET,
             "--target-dir",
