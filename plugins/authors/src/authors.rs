@@ -126,6 +126,10 @@ fn create(
     documents: &mut Documents<'_>,
 ) -> Result<(), Failure> {
     let author_key = fold_name(&name);
+    // The aggregate refuses such a post; without a name there is no document to keep it in.
+    if author_key.is_empty() {
+        return Err(Failure::new("a post without an author"));
+    }
     let mut author = match documents.get::<Author>(&author_key)? {
         Some(author) => author,
         None => Author::new(name, author_key.clone(), time),

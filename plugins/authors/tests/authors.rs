@@ -170,6 +170,11 @@ fn a_removed_comment_that_was_never_added_is_a_failure() {
 }
 
 #[test]
+fn a_post_without_an_author_is_a_failure() {
+    given_recorded::<Authors>([created("post-1", " ")]).then_failure(0, "without an author");
+}
+
+#[test]
 fn authors_keep_the_laws() {
     projection_laws::<Authors>();
 }
