@@ -4,26 +4,22 @@
 //! names it. So a switch in between never takes a reader back in time, and a cursor of a former generation is told.
 
 mod cursor;
+mod parameters;
+mod planners;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-
-use serde_json::{Map, Value};
 
 use crate::catalog::Catalogs;
 use crate::event_store::EventStore;
-use crate::message::{Digest, Json, Position, Rejection};
-use crate::plugin::{
-    Fault, FindRequest, Parameter, ParameterKind, Plugin, ProjectionDescriptor, ProjectionGuest,
-    QueryType,
-};
+use crate::message::{Json, Position, Rejection};
+use crate::plugin::{Fault, FindRequest, ProjectionDescriptor, QueryType};
 use crate::projection::{Engine, Live, NotReached};
 use crate::read_store::{self, Filter, Find, Found, ParkedEvent, ReadStore, SortKey};
 use cursor::Cursor;
-
-/// The most instances kept for planning the queries of one plugin version.
-const MAX_PLANNERS: usize = 4;
+use parameters::typed;
+pub(crate) use planners::Planners;
 
 /// How long to wait for which position before reading.
 #[derive(Clone, Copy, Debug)]
@@ -435,120 +431,4 @@ async fn reach(live: &Live, wait: Wait) -> Result<(), Error> {
                 reason: format!("projection {} has stopped: {reason}", projection()),
             },
         })
-}
-
-/// Reads parameters as the query declares them.
-fn typed(query: &QueryType, given: &BTreeMap<String, String>) -> Result<Json, Error> {
-    let invalid = |parameter: &str, reason: String| Error::InvalidParameter {
-        query: query.name.clone(),
-        parameter: parameter.to_owned(),
-        reason,
-    };
-    let known = || {
-        query
-            .parameters
-            .iter()
-            .map(|it| it.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    if let Some(unknown) = given
-        .keys()
-        .find(|name| !query.parameters.iter().any(|it| it.name == **name))
-    {
-        let known = if query.parameters.is_empty() {
-            "it takes none".to_owned()
-        } else {
-            format!("it takes {}", known())
-        };
-        return Err(invalid(unknown, format!("is not known; {known}")));
-    }
-    let mut typed = Map::new();
-    for parameter in &query.parameters {
-        match given.get(&parameter.name) {
-            Some(text) => {
-                let value = value(parameter, text);
-                let value = value.map_err(|reason| invalid(&parameter.name, reason))?;
-                typed.insert(parameter.name.clone(), value);
-            }
-            None if parameter.required => {
-                return Err(invalid(&parameter.name, "is missing".to_owned()));
-            }
-            None => {}
-        }
-    }
-    Ok(Json::from(&Value::Object(typed)))
-}
-
-fn value(parameter: &Parameter, text: &str) -> Result<Value, String> {
-    match parameter.kind {
-        ParameterKind::Text if text.contains('\0') => Err("holds the character U+0000".to_owned()),
-        ParameterKind::Text => Ok(Value::from(text)),
-        ParameterKind::Integer => text
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| format!("is no whole number: {text:?}")),
-        ParameterKind::Number => {
-            let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-            number
-                .map(Value::from)
-                .ok_or_else(|| format!("is no number: {text:?}"))
-        }
-        ParameterKind::Boolean => text
-            .parse::<bool>()
-            .map(Value::from)
-            .map_err(|_| format!("is neither true nor false: {text:?}")),
-    }
-}
-
-/// Instances that plan queries, by plugin version.
-#[derive(Clone, Default)]
-pub(crate) struct Planners(Arc<Mutex<HashMap<Digest, Vec<ProjectionGuest>>>>);
-
-impl Planners {
-    async fn plan(
-        &self,
-        plugin: &Arc<Plugin>,
-        query: &str,
-        parameters: Json,
-    ) -> Result<Result<FindRequest, Error>, Error> {
-        let (planners, plugin, query) = (self.clone(), Arc::clone(plugin), query.to_owned());
-        let planned = tokio::task::spawn_blocking(move || {
-            let mut guest = match planners.take(plugin.digest) {
-                Some(guest) => guest,
-                None => ProjectionGuest::new(&plugin)?,
-            };
-            let planned = guest.plan(&query, &parameters);
-            planners.give_back(plugin.digest, guest);
-            planned
-        });
-        let planned = planned.await.map_err(|_| Error::Unavailable {
-            reason: "the host is stopping".to_owned(),
-        })?;
-        Ok(planned?.map_err(Error::Rejected))
-    }
-
-    fn take(&self, plugin: Digest) -> Option<ProjectionGuest> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_mut(&plugin)?
-            .pop()
-    }
-
-    fn give_back(&self, plugin: Digest, guest: ProjectionGuest) {
-        let mut planners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = planners.entry(plugin).or_default();
-        if !guest.is_poisoned() && idle.len() < MAX_PLANNERS {
-            idle.push(guest);
-        }
-    }
-
-    /// Drops the instances of a version that is used no more.
-    pub(crate) fn forget_all_but(&self, used: &[Digest]) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|digest, _| used.contains(digest));
-    }
 }

@@ -21,6 +21,8 @@ pub type Fetch = Box<dyn FnMut(&str, &str) -> Result<Option<Json>, String> + Sen
 /// A batch's documents: each read once and written once, however many events touch it.
 pub struct WorkingSet {
     collections: Arc<[Collection]>,
+    /// The indexed paths of each collection, parsed once for all of a batch's documents.
+    indexed: Vec<Vec<FieldPath>>,
     limit: usize,
     documents: HashMap<(usize, String), Slot>,
     fetch: Fetch,
@@ -56,7 +58,15 @@ pub type Change = (String, String, Option<Json>);
 impl WorkingSet {
     /// Begins an empty set over a projection's collections; `limit` bounds one document's bytes.
     pub fn new(collections: Arc<[Collection]>, limit: usize, fetch: Fetch) -> Self {
+        // Paths were checked when the plugin described itself.
+        let paths = |collection: &Collection| {
+            let fields = collection.indexes.iter().flatten();
+            fields
+                .filter_map(|field| FieldPath::parse(&field.path).ok())
+                .collect()
+        };
         Self {
+            indexed: collections.iter().map(paths).collect(),
             collections,
             limit,
             documents: HashMap::new(),
@@ -106,7 +116,8 @@ impl WorkingSet {
     pub fn put(&mut self, collection: &str, id: &str, document: &[u8]) -> Result<(), Misuse> {
         let collection = self.collection(collection)?;
         check_id(id)?;
-        let document = check_document(&self.collections[collection], id, document, self.limit)?;
+        let declared = (&self.collections[collection], &*self.indexed[collection]);
+        let document = check_document(declared, id, document, self.limit)?;
         self.write(collection, id, Some(document))
     }
 
@@ -171,7 +182,7 @@ fn check_id(id: &str) -> Result<(), Misuse> {
 
 /// Refuses what a document database would refuse later, when it could no longer be this event's failure.
 fn check_document(
-    collection: &Collection,
+    (collection, indexed): (&Collection, &[FieldPath]),
     id: &str,
     document: &[u8],
     limit: usize,
@@ -192,18 +203,12 @@ fn check_document(
         }
     }
     check_fields(&value).map_err(|reason| Misuse::Refused(format!("{}: {reason}", place())))?;
-    for path in collection
-        .indexes
-        .iter()
-        .flatten()
-        .map(|field| field.path.as_str())
-    {
-        // Paths were checked when the plugin described itself.
-        let holds = FieldPath::parse(path).is_ok_and(|path| path.scalar(&value).is_some());
-        if !holds {
+    for path in indexed {
+        if path.scalar(&value).is_none() {
             return Err(Misuse::Refused(format!(
-                "{}: the indexed field {path} must lead to a scalar, not to or through an array",
-                place()
+                "{}: the indexed field {} must lead to a scalar, not to or through an array",
+                place(),
+                path.as_str()
             )));
         }
     }
