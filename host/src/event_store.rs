@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::message::{
     CommandId, Digest, Json, NewEvent, Position, RecordedEvent, StoreId, StreamHead, StreamId,
@@ -104,6 +105,15 @@ pub struct RecordedCommand {
     pub position: Position,
 }
 
+/// How far someone outside the store has followed it. The event's id tells a rewritten history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last event that was dealt with.
+    pub position: Position,
+    /// That event's id.
+    pub event_id: Uuid,
+}
+
 /// A saved aggregate state, usable only by the code that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -139,6 +149,34 @@ pub struct StoredPlugin {
     pub aggregate: Option<String>,
     /// When it was installed first.
     pub installed_at: Time,
+}
+
+/// The right to be the only process that does some work; given back when it is dropped.
+pub struct Ownership {
+    lost: watch::Receiver<bool>,
+    _held: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl Ownership {
+    /// Makes one that ends when `lost` turns true or its sender is gone, and that gives back by dropping `held`.
+    pub fn new(lost: watch::Receiver<bool>, held: impl std::any::Any + Send + Sync) -> Self {
+        Self {
+            lost,
+            _held: Box::new(held),
+        }
+    }
+
+    /// Makes one that no other process can take: where there is but one.
+    pub fn undisputed() -> Self {
+        let (held, lost) = watch::channel(false);
+        Self::new(lost, held)
+    }
+
+    /// Waits until another process may do the work. Cancellation-safe.
+    pub async fn lost(&mut self) {
+        // An error says that the sender is gone, which is a loss too.
+        let _ = self.lost.wait_for(|lost| *lost).await;
+    }
 }
 
 /// Why the store did not do as asked.
@@ -198,8 +236,18 @@ impl Error {
 /// All methods may be called at any time from any task, and may wait for I/O.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Returns the store's identity.
-    fn id(&self) -> StoreId;
+    /// Returns the store's identity as it was seen last; `None` before the store was reached for the first time.
+    fn id(&self) -> Option<StoreId>;
+
+    /// Returns a receiver of a number that moves whenever the store may have become another one: it was reached again
+    /// after an outage, or its identity has changed. Whoever keeps a cursor verifies it again.
+    fn epoch(&self) -> watch::Receiver<u64>;
+
+    /// Tries to become the only process that does some work, such as folding a projection. `None` while another one does.
+    ///
+    /// It keeps other processes out as long as the store is reached; what must never happen twice is guarded where it
+    /// takes effect. Within one process the caller asks once per work.
+    async fn own(&self, work: &str) -> Result<Option<Ownership>, Error>;
 
     /// Appends a batch in one transaction, in order, and gives one outcome per entry, in the same order.
     ///
@@ -255,12 +303,21 @@ pub trait EventStore: Send + Sync + 'static {
     /// Lists some streams of a category, the most recently written first.
     async fn sample_streams(&self, category: &str, limit: usize) -> Result<Vec<StreamId>, Error>;
 
+    /// Loads how far a follower outside the store has come, such as the relay; `None` before it was saved first.
+    async fn load_cursor(&self, follower: &str) -> Result<Option<Cursor>, Error>;
+
+    /// Saves how far a follower outside the store has come.
+    async fn save_cursor(&self, follower: &str, cursor: Cursor) -> Result<(), Error>;
+
     /// Keeps a plugin version's bytes; doing it again changes nothing.
     async fn install_plugin(&self, plugin: StoredPlugin, bytes: Arc<[u8]>) -> Result<(), Error>;
 
     /// Makes an installed version the active one of its name, under the append lock: every entry that another version
     /// decided and that is not yet appended answers `StalePlugin` from now on.
     async fn activate_plugin(&self, name: &str, digest: Digest) -> Result<(), Error>;
+
+    /// Returns a receiver of a number that moves when the active versions may have changed, here or in another process.
+    fn plugins_changed(&self) -> watch::Receiver<u64>;
 
     /// Lists the active version of each plugin.
     async fn active_plugins(&self) -> Result<Vec<StoredPlugin>, Error>;

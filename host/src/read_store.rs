@@ -71,8 +71,11 @@ pub struct Checkpoint {
 pub struct Generation {
     /// Which one.
     pub id: GenerationId,
-    /// Where it stands.
+    /// Where its owner stands.
     pub checkpoint: Checkpoint,
+    /// Up to here every reader sees what took effect, whichever process asks. Never beyond the checkpoint; behind it for
+    /// moments only.
+    pub applied: Position,
     /// Whether queries read it.
     pub live: bool,
     /// When it stopped being live; `None` while it is live or was never.
@@ -233,7 +236,16 @@ pub trait ReadStore: Send + Sync + 'static {
     /// Reads a generation's checkpoint.
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error>;
 
+    /// Makes this process the one that may commit to a generation, and tells where it stands.
+    ///
+    /// What a former owner has committed is whole when this returns; what it tries from now on is `LostOwnership`.
+    async fn take_over(&self, generation: &GenerationId) -> Result<Checkpoint, Error>;
+
     /// Moves the checkpoint from `sequence` to `sequence + 1` together with the writes: all or nothing, exactly once.
+    ///
+    /// Only for the process that has taken the generation over last. When it returns, readers of this process see all of
+    /// it, and those of others soon do. After an `Unavailable` its outcome is unknown: the same call again, with the same
+    /// commit, takes effect once.
     async fn commit(
         &self,
         generation: &GenerationId,

@@ -21,23 +21,31 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    CensusEntry, Entry, Error, EventStore, Outcome, RecordedCommand, Snapshot, StoredPlugin,
+    CensusEntry, Cursor, Entry, Error, EventStore, Outcome, Ownership, RecordedCommand, Snapshot, StoredPlugin,
 };
 use crate::message::{
     CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
 };
-use crate::sqlite::{self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync};
+use crate::sqlite::{self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, signed};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {
     file: "events.db",
     ledger: "event_store_migrations",
-    migrations: &[Migration {
-        name: "initial",
-        sql: include_str!("../../migrations/sqlite/event_store/0001_initial.sql"),
-    }],
+    migrations: &[
+        Migration {
+            name: "initial",
+            sql: include_str!("../../migrations/sqlite/event_store/0001_initial.sql"),
+        },
+        Migration {
+            name: "cursors",
+            sql: include_str!("../../migrations/sqlite/event_store/0002_cursors.sql"),
+        },
+    ],
     prepare: |_| Ok(()),
 };
+const SAVE_CURSOR: &str = "INSERT INTO cursors (follower, position, event_id) VALUES (?1, ?2, ?3)
+    ON CONFLICT (follower) DO UPDATE SET position = excluded.position, event_id = excluded.event_id";
 /// Reads are short pages; more connections than this only take each other's processors.
 const READERS: usize = 4;
 
@@ -47,6 +55,9 @@ pub struct SqliteEventStore {
     database: Database,
     readers: Readers,
     head: Arc<watch::Sender<Position>>,
+    /// One process, one history: it never moves.
+    epoch: watch::Sender<u64>,
+    plugins_changed: Arc<watch::Sender<u64>>,
 }
 
 impl SqliteEventStore {
@@ -64,6 +75,8 @@ impl SqliteEventStore {
             database,
             readers,
             head: Arc::new(watch::Sender::new(head)),
+            epoch: watch::Sender::new(0),
+            plugins_changed: Arc::default(),
         })
     }
 }
@@ -78,8 +91,17 @@ fn identity(connection: &Connection) -> Result<StoreId, Error> {
 
 #[async_trait]
 impl EventStore for SqliteEventStore {
-    fn id(&self) -> StoreId {
-        self.id
+    fn id(&self) -> Option<StoreId> {
+        Some(self.id)
+    }
+
+    fn epoch(&self) -> watch::Receiver<u64> {
+        self.epoch.subscribe()
+    }
+
+    async fn own(&self, _work: &str) -> Result<Option<Ownership>, Error> {
+        // The folder's lock has kept other processes out already.
+        Ok(Some(Ownership::undisputed()))
     }
 
     async fn append(&self, entries: Arc<[Entry]>) -> Result<Vec<Outcome>, Error> {
@@ -166,6 +188,27 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
+    async fn load_cursor(&self, follower: &str) -> Result<Option<Cursor>, Error> {
+        let follower = follower.to_owned();
+        self.readers
+            .read(move |reader| Ok(read::cursor(reader, &follower)?))
+            .await
+    }
+
+    async fn save_cursor(&self, follower: &str, cursor: Cursor) -> Result<(), Error> {
+        let follower = follower.to_owned();
+        // A cursor that goes back costs its follower a repetition, which it has to bear anyway.
+        self.database
+            .write(move |writer| {
+                let transaction = writer.begin(Sync::Normal)?;
+                transaction
+                    .prepare_cached(SAVE_CURSOR)?
+                    .execute((&follower, signed(cursor.position.0), cursor.event_id.as_bytes()))?;
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
     async fn install_plugin(&self, plugin: StoredPlugin, bytes: Arc<[u8]>) -> Result<(), Error> {
         self.database
             .write(move |writer| {
@@ -179,10 +222,18 @@ impl EventStore for SqliteEventStore {
     }
 
     async fn activate_plugin(&self, name: &str, digest: Digest) -> Result<(), Error> {
-        let name = name.to_owned();
+        let (name, changed) = (name.to_owned(), Arc::clone(&self.plugins_changed));
         self.database
-            .write(move |writer| plugins::activate(writer.begin(Sync::Full)?, &name, digest))
+            .write(move |writer| {
+                plugins::activate(writer.begin(Sync::Full)?, &name, digest)?;
+                changed.send_modify(|changes| *changes += 1);
+                Ok(())
+            })
             .await
+    }
+
+    fn plugins_changed(&self) -> watch::Receiver<u64> {
+        self.plugins_changed.subscribe()
     }
 
     async fn active_plugins(&self) -> Result<Vec<StoredPlugin>, Error> {

@@ -258,10 +258,15 @@ async fn create(
         .iter()
         .flat_map(|it| it.collections.iter());
     let collections: Vec<_> = collections.map(crate::plugin::Collection::spec).collect();
+    let Some(store) = inner.ports.store.id() else {
+        return Err(read_store::Error::Unavailable {
+            reason: "the event store was not reached yet".to_owned(),
+        });
+    };
     inner
         .ports
         .read_store
-        .create_generation(name, inner.ports.store.id(), plugin.digest, &collections)
+        .create_generation(name, store, plugin.digest, &collections)
         .await
 }
 

@@ -148,8 +148,10 @@ impl Run {
     /// A checkpoint that does not fit the store belongs to another history: nothing of it may be mixed with this one.
     async fn check_identity(&self) -> Result<(), Stopped> {
         let (store, at) = (&self.ports().store, &self.checkpoint);
-        if at.store != store.id() {
-            let (theirs, ours) = (at.store, store.id());
+        if let Some(ours) = store.id()
+            && at.store != ours
+        {
+            let theirs = at.store;
             return Err(Stopped(format!(
                 "its documents come from store {theirs}, this one is {ours}; rebuild it"
             )));

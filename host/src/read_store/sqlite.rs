@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use super::{
     Checkpoint, CollectionSpec, Commit, Error, Find, Found, Generation, GenerationId, ParkedEvent,
@@ -34,10 +35,16 @@ use crate::sqlite::{Database, Failure, Migration, OpenError, Purpose, Readers, S
 const PURPOSE: Purpose = Purpose {
     file: "read.db",
     ledger: "read_store_migrations",
-    migrations: &[Migration {
-        name: "initial",
-        sql: include_str!("../../migrations/sqlite/read_store/0001_initial.sql"),
-    }],
+    migrations: &[
+        Migration {
+            name: "initial",
+            sql: include_str!("../../migrations/sqlite/read_store/0001_initial.sql"),
+        },
+        Migration {
+            name: "owner",
+            sql: include_str!("../../migrations/sqlite/read_store/0002_owner.sql"),
+        },
+    ],
     prepare: functions::register,
 };
 /// Connections of the projections, which read short and often.
@@ -49,6 +56,8 @@ const QUERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// The read store of the embedded profile.
 pub struct SqliteReadStore {
+    /// Tells this opening from others of the same file.
+    owner: Uuid,
     database: Database,
     readers: Readers,
     query_readers: Readers,
@@ -68,6 +77,7 @@ impl SqliteReadStore {
         let database = Database::open(folder, PURPOSE)?;
         let (readers, query_readers) = (database.readers(READERS), database.readers(QUERY_READERS));
         Ok(Self {
+            owner: Uuid::now_v7(),
             database,
             readers,
             query_readers,
@@ -118,15 +128,24 @@ impl ReadStore for SqliteReadStore {
             .await
     }
 
+    async fn take_over(&self, generation: &GenerationId) -> Result<Checkpoint, Error> {
+        let (owner, generation) = (self.owner, generation.clone());
+        let work = move |writer: &mut Writer| {
+            generations::take_over(writer.begin(Sync::Normal)?, owner, &generation)
+        };
+        self.database.write(work).await
+    }
+
     async fn commit(
         &self,
         generation: &GenerationId,
         sequence: u64,
         commit: Commit,
     ) -> Result<(), Error> {
-        let generation = generation.clone();
+        let (owner, generation) = (self.owner, generation.clone());
         let work = move |writer: &mut Writer| {
-            commit::commit(writer.begin(Sync::Normal)?, &generation, sequence, &commit)
+            let transaction = writer.begin(Sync::Normal)?;
+            commit::commit(transaction, owner, &generation, sequence, &commit)
         };
         self.database.write(work).await
     }

@@ -69,7 +69,8 @@ macro_rules! event_store_contract {
                     the_census_lists_each_type_and_schema_version_once
                     the_streams_written_last_are_sampled_first
                     a_snapshot_is_loaded_only_by_the_plugin_that_wrote_it
-                    a_late_snapshot_does_not_replace_a_newer_one;
+                    a_late_snapshot_does_not_replace_a_newer_one
+                    a_followers_cursor_is_kept_and_moved;
                 reopening:
                     everything_is_there_after_reopening;
             }

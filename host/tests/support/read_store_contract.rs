@@ -40,6 +40,7 @@ macro_rules! read_store_contract {
                 committing:
                     a_commit_moves_the_checkpoint_together_with_its_documents
                     a_commit_out_of_sequence_is_refused_and_changes_nothing
+                    what_was_taken_over_is_no_longer_committed_to_by_its_former_owner
                     of_twenty_owners_exactly_one_commits
                     a_commit_to_an_undeclared_collection_leaves_nothing
                     a_document_that_cannot_be_indexed_leaves_nothing

@@ -20,8 +20,11 @@ impl Worker {
             return self.submit(stream, job, Decision::Refused, unexpected, None);
         }
         let time = job.stamped.max(stream.head.time);
+        let Some(store) = self.shared.store.id() else {
+            return refuse(job, "the event store was not reached yet");
+        };
         let command = GuestCommand {
-            store: self.shared.store.id(),
+            store,
             stream: id.clone(),
             name: Arc::clone(&job.name),
             payload: job.payload.clone(),

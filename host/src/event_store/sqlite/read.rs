@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::super::{CensusEntry, Error, RecordedCommand};
+use super::super::{CensusEntry, Cursor, Error, RecordedCommand};
 use crate::message::{
     CommandId, Json, Position, RecordedEvent, StreamHead, StreamId, Time, Version,
 };
@@ -92,6 +92,19 @@ pub(super) fn command(
             before: Version(unsigned(row, 2)?),
             after: Version(unsigned(row, 3)?),
             position: Position(unsigned(row, 4)?),
+        })
+    });
+    found.optional()
+}
+
+/// Loads how far a follower has come.
+pub(super) fn cursor(connection: &Connection, follower: &str) -> rusqlite::Result<Option<Cursor>> {
+    let mut statement =
+        connection.prepare_cached("SELECT position, event_id FROM cursors WHERE follower = ?1")?;
+    let found = statement.query_row([follower], |row| {
+        Ok(Cursor {
+            position: Position(unsigned(row, 0)?),
+            event_id: uuid(row, 1)?,
         })
     });
     found.optional()

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Transaction, params_from_iter};
+use uuid::Uuid;
 
 use super::super::{Commit, Error, GenerationId, Write};
 use super::documents::Layout;
@@ -11,13 +12,14 @@ use super::{generations, key, parked};
 use crate::message::Json;
 use crate::sqlite::signed;
 
-/// Fails to find its row when someone else has moved the checkpoint.
+/// Fails to find its row when someone else has moved the checkpoint, or has taken the generation over.
 const MOVE: &str = "UPDATE generations SET sequence = sequence + 1, position = ?3, event_id = ?4, deviates = deviates OR ?5
-    WHERE id = ?1 AND sequence = ?2";
+    WHERE id = ?1 AND sequence = ?2 AND owner = ?6";
 
 /// Moves the checkpoint and writes the documents, all or nothing.
 pub(super) fn commit(
     transaction: Transaction<'_>,
+    owner: Uuid,
     generation: &GenerationId,
     sequence: u64,
     commit: &Commit,
@@ -29,6 +31,7 @@ pub(super) fn commit(
         signed(commit.position.0),
         commit.event_id.as_bytes(),
         commit.deviates,
+        owner.as_bytes(),
     );
     if transaction.prepare_cached(MOVE)?.execute(to)? == 0 {
         return Err(Error::LostOwnership {

@@ -138,6 +138,7 @@ pub(super) fn list(connection: &Connection, projection: &str) -> rusqlite::Resul
         let retired_at = row.get::<_, Option<i64>>(8)?.map(Time);
         Ok(Generation {
             id,
+            applied: checkpoint.position,
             checkpoint,
             live: row.get(7)?,
             retired_at,
@@ -167,6 +168,20 @@ pub(super) fn checkpoint(
     found.ok_or_else(|| Error::NoGeneration {
         generation: generation.clone(),
     })
+}
+
+/// Makes a process the one that may commit, and tells where the generation stands.
+pub(super) fn take_over(
+    transaction: Transaction<'_>,
+    owner: Uuid,
+    generation: &GenerationId,
+) -> Result<Checkpoint, Error> {
+    let (row, _) = row(&transaction, generation)?;
+    let take = "UPDATE generations SET owner = ?2 WHERE id = ?1";
+    transaction.execute(take, (row, owner.as_bytes()))?;
+    let checkpoint = checkpoint(&transaction, generation)?;
+    transaction.commit()?;
+    Ok(checkpoint)
 }
 
 /// Makes a generation the live one; the former one is retired.

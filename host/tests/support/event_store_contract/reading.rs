@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use foldhost::event_store::{CensusEntry, Decision, Entry, Snapshot};
+use foldhost::event_store::{CensusEntry, Cursor, Decision, Entry, Snapshot};
 use foldhost::message::{Digest, Position, StreamHead, StreamId, Version};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::EventStorePlace;
 use crate::support::entries::{append, append_one, creating, event, fill, on, positions, stream};
@@ -230,4 +231,18 @@ pub(super) fn snapshot(of: &str, plugin: &[u8], version: u64) -> Snapshot {
         },
         bytes: vec![0, 255, version as u8],
     }
+}
+
+pub(crate) async fn a_followers_cursor_is_kept_and_moved(place: &dyn EventStorePlace) {
+    let store = place.open().await;
+    assert_eq!(store.load_cursor("relay").await.unwrap(), None);
+    for position in [7, 9, 3] {
+        let cursor = Cursor {
+            position: Position(position),
+            event_id: Uuid::now_v7(),
+        };
+        store.save_cursor("relay", cursor).await.unwrap();
+        assert_eq!(store.load_cursor("relay").await.unwrap(), Some(cursor));
+    }
+    assert_eq!(store.load_cursor("another").await.unwrap(), None);
 }

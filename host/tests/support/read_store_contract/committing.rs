@@ -73,6 +73,25 @@ pub(crate) async fn a_commit_out_of_sequence_is_refused_and_changes_nothing(
     );
 }
 
+pub(crate) async fn what_was_taken_over_is_no_longer_committed_to_by_its_former_owner(
+    place: &dyn ReadStorePlace,
+) {
+    let former = Fold::new(place, &[plain("posts")]).await;
+    former.write([put("posts", "a", json!({"by": "former"}))]).await;
+    let present = former.elsewhere(place).await;
+    let late = Commit {
+        position: Position(2),
+        writes: vec![put("posts", "a", json!({"by": "former, late"}))],
+        ..Commit::default()
+    };
+    let refused = former.commit(late).await;
+    assert!(matches!(refused, Err(Error::LostOwnership { .. })), "{refused:?}");
+    present.write([delete("posts", "a"), put("posts", "b", json!({"by": "present"}))]).await;
+    assert_eq!(present.matching("posts", &json!({})).await, ["b"]);
+    assert_eq!(former.matching("posts", &json!({})).await, ["b"]);
+    assert_eq!(former.listed().await.applied, Position(2));
+}
+
 pub(crate) async fn of_twenty_owners_exactly_one_commits(place: &dyn ReadStorePlace) {
     let fold = Fold::new(place, &[plain("posts")]).await;
     let mut owners = JoinSet::new();

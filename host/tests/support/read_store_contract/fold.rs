@@ -91,6 +91,16 @@ impl Fold {
     /// One more generation in the same store.
     pub(super) async fn beside(store: Arc<dyn ReadStore>, collections: &[CollectionSpec]) -> Self {
         let generation = create(&store, "posts", collections).await;
+        Self::of(store, generation).await
+    }
+
+    /// The same generation, taken over by another process.
+    pub(super) async fn elsewhere(&self, place: &dyn ReadStorePlace) -> Self {
+        Self::of(place.open().await, self.generation.clone()).await
+    }
+
+    async fn of(store: Arc<dyn ReadStore>, generation: GenerationId) -> Self {
+        store.take_over(&generation).await.unwrap();
         Self { store, generation }
     }
 

@@ -25,6 +25,7 @@ pub(crate) async fn a_fresh_generation_is_empty_and_not_live(place: &dyn ReadSto
     let generation = Generation {
         id,
         checkpoint: checkpoint.clone(),
+        applied: Position::START,
         live: false,
         retired_at: None,
         parked: 0,
