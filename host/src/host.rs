@@ -86,6 +86,8 @@ struct Inner {
     stopping: watch::Sender<bool>,
     /// Whether the plugins folder was looked through once.
     looked: watch::Receiver<bool>,
+    /// Whether the active plugins were taken up once.
+    converged: watch::Receiver<bool>,
     /// Held for the host's life.
     _lock: File,
 }
@@ -149,6 +151,7 @@ impl HostBuilder {
             planners,
         };
         let (looked, looked_at_once) = watch::channel(false);
+        let (converged, has_converged) = watch::channel(false);
         let inner = Inner {
             config,
             store,
@@ -161,13 +164,24 @@ impl HostBuilder {
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
             looked: looked_at_once,
+            converged: has_converged,
             _lock: lock,
         };
         let host = Host {
             inner: Arc::new(inner),
         };
         host.spawn(writing);
-        host.inner.registry.take_up_active().await?;
+        match host.inner.registry.converge().await {
+            Ok(()) => {
+                converged.send_replace(true);
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "started without the event store; it is waited for");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let registry = host.inner.registry.clone();
+        host.spawn(async move { registry.converge_for_ever(converged).await });
         host.watch_folder(looked);
         Ok(host)
     }
@@ -347,7 +361,9 @@ impl Host {
                 reasons.push(format!("projection {}: {reason}", projection.name));
             }
         }
-        if !*self.inner.looked.borrow() {
+        if !*self.inner.converged.borrow() {
+            reasons.push("the event store was not reached yet".to_owned());
+        } else if !*self.inner.looked.borrow() {
             reasons.push("the plugins folder is being looked through".to_owned());
         }
         if *self.inner.stopping.borrow() {

@@ -218,6 +218,10 @@ impl Error {
 /// Keeps documents and checkpoints.
 #[async_trait]
 pub trait ReadStore: Send + Sync + 'static {
+    /// Returns what tells this read store from others among the processes of one event store; `None` where no other
+    /// process can use it.
+    fn shared_as(&self) -> Option<String>;
+
     /// Creates a new, empty generation of a projection with its collections and indexes, under the next number.
     async fn create_generation(
         &self,

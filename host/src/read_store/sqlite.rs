@@ -88,6 +88,10 @@ impl SqliteReadStore {
 
 #[async_trait]
 impl ReadStore for SqliteReadStore {
+    fn shared_as(&self) -> Option<String> {
+        None
+    }
+
     async fn create_generation(
         &self,
         projection: &str,
