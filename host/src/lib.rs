@@ -17,6 +17,7 @@
 //! - [`projection`]: folding events into documents.
 //! - [`read_store`], [`query`]: where documents are, and how they are read.
 //! - [`catalog`]: which plugins are active.
+//! - [`stores`]: the adapters that a configuration names.
 //! - [`host`], [`config`]: all of it wired together.
 //!
 //! # Embedding
@@ -42,6 +43,7 @@
 pub mod catalog;
 pub mod command;
 pub mod config;
+mod crash_point;
 pub mod event_log;
 pub mod event_store;
 pub mod host;
@@ -53,6 +55,7 @@ pub mod query;
 pub mod read_store;
 mod registry;
 mod sqlite;
+pub mod stores;
 
 pub use config::Config;
 pub use host::{Host, HostBuilder};

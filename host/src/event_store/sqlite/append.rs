@@ -6,6 +6,7 @@ use rusqlite::{CachedStatement, Transaction, params};
 
 use super::super::{Decision, Entry, Error, Outcome, RecordedCommand};
 use super::{plugins, read};
+use crate::crash_point;
 use crate::message::{Digest, NewEvent, Position, StreamHead, Version};
 
 const INSERT_EVENT: &str = "INSERT INTO events
@@ -31,6 +32,7 @@ pub(super) fn append(
     batch.record_census()?;
     let head = batch.position;
     drop(batch);
+    crash_point::reached("append/written");
     transaction.commit()?;
     Ok((outcomes, head))
 }
