@@ -13,7 +13,7 @@
 //! - [`http`]: the surface for clients, an `axum` router.
 //! - [`command`]: the pipeline, from a command to its answer.
 //! - [`plugin`]: guests and their bounds.
-//! - [`event_store`], [`event_log`]: what has happened, and how it gets around.
+//! - [`event_store`], [`relay`], [`event_log`]: what has happened, and how it gets around.
 //! - [`projection`]: folding events into documents.
 //! - [`read_store`], [`query`]: where documents are, and how they are read.
 //! - [`catalog`]: which plugins are active.
@@ -54,6 +54,7 @@ pub mod projection;
 pub mod query;
 pub mod read_store;
 mod registry;
+pub mod relay;
 mod sqlite;
 pub mod stores;
 
