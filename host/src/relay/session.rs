@@ -253,7 +253,10 @@ impl<'a> Pump<'a> {
         let page = page.map_err(|error| error.to_string())?;
         for event in page {
             if event.position != self.read.next() {
-                return Err(format!("the event at position {} is missing", self.read.next()));
+                return Err(format!(
+                    "the event at position {} is missing",
+                    self.read.next()
+                ));
             }
             self.read = event.position;
             self.page.push_back(event);

@@ -101,8 +101,7 @@ fn shape(consumer: &Consumer, options: &KafkaOptions) -> Result<Option<Shape>, K
         None
         | Some((
             _,
-            None
-            | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
+            None | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
         )) => Ok(None),
         Some((_, Some(code))) => Err(KafkaError::MetadataFetch(code)),
     }
@@ -140,10 +139,7 @@ fn made(consumer: &Consumer, options: &KafkaOptions) -> Result<Shape, KafkaError
 }
 
 /// Asks for the topic's settings; none when this client may not see them.
-async fn settings(
-    admin: &AdminClient<Reports>,
-    options: &KafkaOptions,
-) -> Option<ConfigResource> {
+async fn settings(admin: &AdminClient<Reports>, options: &KafkaOptions) -> Option<ConfigResource> {
     let topic = ResourceSpecifier::Topic(&options.topic);
     let answer = admin.describe_configs([&topic], &patiently()).await;
     match answer.map(|resources| resources.into_iter().next()) {
