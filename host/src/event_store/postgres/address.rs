@@ -87,7 +87,10 @@ impl Address {
 
     /// Says that the store cannot be opened, and why.
     pub(super) fn cannot_open(&self, reason: &str) -> Error {
-        cannot_open(&self.shown, &format!("{reason} (see the setting event_store)"))
+        cannot_open(
+            &self.shown,
+            &format!("{reason} (see the setting event_store)"),
+        )
     }
 }
 

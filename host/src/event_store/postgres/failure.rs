@@ -11,7 +11,11 @@ const MAX_REASON: usize = 300;
 pub(super) const REWRITTEN: &str = "FH001";
 /// Constraints that only a writer who does not take the lock can have broken. The batch is right; its heads were read too
 /// early, so it is to be tried again.
-const RACED: [&str; 3] = ["events_position", "events_stream_version", "commands_identity"];
+const RACED: [&str; 3] = [
+    "events_position",
+    "events_stream_version",
+    "commands_identity",
+];
 
 impl From<DriverError> for Error {
     fn from(error: DriverError) -> Self {

@@ -196,7 +196,9 @@ impl Locks {
         let result = timeout(ANSWER, session.connection.ping()).await;
         if !matches!(result, Ok(Ok(()))) {
             if !session.keys.is_empty() {
-                tracing::warn!("the session that holds this host's locks is gone, and what it owned with it");
+                tracing::warn!(
+                    "the session that holds this host's locks is gone, and what it owned with it"
+                );
             }
             self.session = None;
         }

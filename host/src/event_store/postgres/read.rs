@@ -9,9 +9,7 @@ use super::super::{CensusEntry, Cursor, Error, RecordedCommand};
 use super::address::Address;
 use super::connections::Connections;
 use super::value::{self, digest, signed, text, time, unsigned, uuid};
-use crate::message::{
-    CommandId, Json, Position, RecordedEvent, StreamHead, StreamId, Version,
-};
+use crate::message::{CommandId, Json, Position, RecordedEvent, StreamHead, StreamId, Version};
 
 const STREAM_EVENTS: &str = r#"SELECT position, event_id, stream, version, type, schema_version, recorded_at,
     correlation_id, causation_id, actor, plugin, metadata::text, data::text
@@ -156,10 +154,7 @@ pub(super) async fn save_cursor(
     connections.rows(statement).await.map(|_| ())
 }
 
-fn decode_all(
-    rows: &[PgRow],
-    stream: Option<&StreamId>,
-) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+fn decode_all(rows: &[PgRow], stream: Option<&StreamId>) -> Result<Vec<Arc<RecordedEvent>>, Error> {
     let mut shared = Shared::new(stream);
     rows.iter()
         .map(|row| Ok(Arc::new(decode(row, &mut shared)?)))
