@@ -55,7 +55,7 @@ impl Drop for Proxy {
 async fn accept(listener: TcpListener, target: String, turns: watch::Receiver<u64>) {
     while let Ok((client, _)) = listener.accept().await {
         let turn = *turns.borrow();
-        if turn % 2 == 0 {
+        if turn.is_multiple_of(2) {
             tokio::spawn(forward(client, target.clone(), turn, turns.clone()));
         }
     }
