@@ -1,6 +1,7 @@
 //! How behaviours become tests.
 
-/// Makes one test per behaviour; each gets a place of its own, and none runs where there is no place for it. A behaviour that no list names is dead code, and warned of.
+/// Makes one test per behaviour; each gets a place of its own, and none runs where there is no place for it. A behaviour
+/// that no list names is dead code, and warned of.
 #[macro_export]
 macro_rules! behaviours {
     ($contract:ident, $make:path, $($module:ident: $($behaviour:ident)+;)+) => {

@@ -1,5 +1,7 @@
 //! Places on a real Kafka: a topic of its own per test, over a SQLite event store.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
