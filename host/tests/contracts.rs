@@ -35,7 +35,7 @@ use support::{kafka, postgres, sqlite};
 event_store_contract!(sqlite_event_store, sqlite::place);
 event_store_contract!(postgres_event_store, postgres::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
-event_log_contract!(kafka_over_sqlite, kafka::place);
+event_log_contract!(kafka_event_log, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
 
 /// What only a tail can be asked, whose store can be tampered with.
