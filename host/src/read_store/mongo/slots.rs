@@ -112,7 +112,7 @@ impl Slot {
 
     /// Up to where every reader sees what took effect.
     pub(super) fn applied_to(&self) -> Position {
-        Position(if self.applied { self.position } else { self.before } as u64)
+        Position(if self.applied { self.position } else { self.before.min(self.position) } as u64)
     }
 
     /// Where the generation stands.
