@@ -21,6 +21,7 @@ mod support {
     mod folder;
     pub(crate) mod kafka;
     mod missing;
+    pub(crate) mod mongo;
     pub(crate) mod postgres;
     #[macro_use]
     pub(crate) mod read_store_contract;
@@ -30,13 +31,14 @@ mod support {
 use foldhost::message::Position;
 use support::entries::fill;
 use support::event_log_contract::EventLogPlace as _;
-use support::{kafka, postgres, sqlite};
+use support::{kafka, mongo, postgres, sqlite};
 
 event_store_contract!(sqlite_event_store, sqlite::place);
 event_store_contract!(postgres_event_store, postgres::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
 event_log_contract!(kafka_event_log, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
+read_store_contract!(mongo_read_store, mongo::place);
 
 /// What only a tail can be asked, whose store can be tampered with.
 #[tokio::test]
