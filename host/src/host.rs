@@ -53,6 +53,11 @@ pub enum StartError {
     /// The read store cannot be opened. **Handling:** stop with this line.
     #[error("the read store cannot be opened: {0}")]
     ReadStore(#[from] read_store::Error),
+    /// An import into the event store was begun and not finished. **Handling:** stop with this line.
+    #[error(
+        "an import into the event store was not finished; repeat foldhost store import with the same file, or begin anew with an empty store"
+    )]
+    UnfinishedImport,
     /// The machine does not give what guests need. **Handling:** stop with this line.
     #[error("guests cannot be run here: {reason}")]
     Sandbox {
@@ -89,7 +94,7 @@ struct Inner {
     /// Whether the active plugins were taken up once.
     converged: watch::Receiver<bool>,
     /// Held for the host's life.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Drop for Inner {
@@ -116,8 +121,9 @@ impl HostBuilder {
     pub async fn start(self) -> Result<Host, StartError> {
         self.config.check()?;
         let config = Arc::new(self.config);
-        let lock = lock(&config.data)?;
+        let lock = lock_folder(&config.data)?;
         let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(&config.data)?);
+        refuse_unfinished(&*store).await?;
         let read_store: Arc<dyn ReadStore> = Arc::new(SqliteReadStore::open(&config.data)?);
         let log: Arc<dyn EventLog> = Arc::new(TailEventLog::new(Arc::clone(&store)));
         let sandbox = Sandbox::new(config.max_instances).map_err(unfit)?;
@@ -187,6 +193,16 @@ impl HostBuilder {
     }
 }
 
+/// Half a history is none to decide on. A store that is away is asked again when it activates something.
+async fn refuse_unfinished(store: &dyn EventStore) -> Result<(), StartError> {
+    match store.unfinished_import().await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(StartError::UnfinishedImport),
+        Err(error) if error.is_transient() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn unfit(error: impl std::fmt::Display) -> StartError {
     StartError::Sandbox {
         reason: format!("{error:#}"),
@@ -205,7 +221,11 @@ fn sizes(config: &Config) -> Sizes {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, StartError> {
+/// Keeps every other process out of a data folder until it is dropped.
+pub struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+
+/// Takes a data folder, made if it is not there.
+pub fn lock_folder(folder: &Path) -> Result<FolderLock, StartError> {
     let shown = folder.display().to_string();
     let unusable = |error: std::io::Error| StartError::Folder {
         folder: shown.clone(),
@@ -214,7 +234,7 @@ fn lock(folder: &Path) -> Result<File, StartError> {
     std::fs::create_dir_all(folder).map_err(unusable)?;
     let file = File::create(folder.join("lock")).map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { folder: shown }),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }

@@ -17,6 +17,7 @@
 //! - [`projection`]: folding events into documents.
 //! - [`read_store`], [`query`]: where documents are, and how they are read.
 //! - [`catalog`]: which plugins are active.
+//! - [`transfer`]: a store as a file, and the digests by which stores are compared.
 //! - [`host`], [`config`]: all of it wired together.
 //!
 //! # Embedding
@@ -53,6 +54,7 @@ pub mod query;
 pub mod read_store;
 mod registry;
 mod sqlite;
+pub mod transfer;
 
 pub use config::Config;
 pub use host::{Host, HostBuilder};
