@@ -31,6 +31,10 @@ pub struct Config {
     pub event_log: String,
     /// `sqlite:` with the file in the data folder.
     pub read_store: String,
+    /// How the event store uses its PostgreSQL database.
+    pub postgres: PostgresConfig,
+    /// How the read store uses its MongoDB database.
+    pub mongo: MongoConfig,
     /// Worker threads that decide commands; 0 means one per processor.
     pub workers: usize,
     /// The most guests at a time: about (workers + 3) for each plugin.
@@ -49,6 +53,30 @@ pub struct Config {
     pub plugin_limits: BTreeMap<String, Limits>,
     /// How projections behave.
     pub projections: ProjectionConfig,
+}
+
+/// How the event store uses its PostgreSQL database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// The schema that holds everything of ours, made if it is not there.
+    pub schema: String,
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self {
+            schema: "foldhost".to_owned(),
+        }
+    }
+}
+
+/// How the read store uses its MongoDB database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MongoConfig {
+    /// What the names of all our collections begin with.
+    pub prefix: String,
 }
 
 /// How projections behave.
@@ -83,6 +111,8 @@ impl Default for Config {
             event_store: "sqlite:".to_owned(),
             event_log: "tail".to_owned(),
             read_store: "sqlite:".to_owned(),
+            postgres: PostgresConfig::default(),
+            mongo: MongoConfig::default(),
             workers: 0,
             max_instances: 300,
             cache_mib: 64,
@@ -199,4 +229,10 @@ const NOT_SETTINGS: &[&str] = &[
     "allow_missing",
     "missing_list",
     "receipt_csv",
+    "crash_at",
+    "test_profile",
+    "test_postgres",
+    "test_kafka",
+    "test_mongodb",
+    "test_servers",
 ];

@@ -4,6 +4,8 @@
 //! disk, a refused one has left nothing, and a command id that was recorded once is answered with its first outcome.
 //! What it deliberately does not do: decide, fold, or know what an event means.
 
+pub mod postgres;
+mod shared;
 pub mod sqlite;
 mod transfer;
 pub mod writer;

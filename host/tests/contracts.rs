@@ -14,6 +14,8 @@ mod support {
     #[macro_use]
     pub(crate) mod event_store_contract;
     mod folder;
+    pub(crate) mod kafka;
+    mod missing;
     #[macro_use]
     pub(crate) mod read_store_contract;
     pub(crate) mod sqlite;
@@ -22,16 +24,17 @@ mod support {
 use foldhost::message::Position;
 use support::entries::fill;
 use support::event_log_contract::EventLogPlace as _;
-use support::sqlite;
+use support::{kafka, sqlite};
 
 event_store_contract!(sqlite_event_store, sqlite::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
+event_log_contract!(kafka, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
 
 /// What only a tail can be asked, whose store can be tampered with.
 #[tokio::test]
 async fn a_missing_event_is_reported_and_not_skipped() {
-    let tail = sqlite::tail().await;
+    let tail = sqlite::tail().await.unwrap();
     fill(&tail.store(), "a", 3).await;
     tail.tamper("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position = 2");
     let error = tail.log().next(Position(0), 10).await.unwrap_err();

@@ -33,8 +33,8 @@ pub struct Import {
 
 /// Gives a store's history away whole, takes one over, and gives the store a new identity.
 ///
-/// An import is begun, carried out in batches, and finished. In between the history is not whole: nothing can be
-/// activated, so that no host decides on it, and [`Transfer::unfinished_import`] tells which export is awaited.
+/// An import is begun, carried out in batches, and finished. In between the history is not whole: appending and
+/// activating are refused as `Unfinished`, and [`Transfer::unfinished_import`] tells which export is awaited.
 #[async_trait]
 pub trait Transfer: Send + Sync {
     /// Reads accepted commands in order of (actor, command id) as bytes, behind one of them, at most `limit`; fewer only

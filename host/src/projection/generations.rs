@@ -9,6 +9,7 @@ use super::Inner;
 use super::known::{Known, Projection};
 use super::runner::Runner;
 use super::status::RunState;
+use crate::crash_point;
 use crate::message::{Digest, StoreId, Time};
 use crate::plugin::Plugin;
 use crate::read_store::{self, Generation, GenerationId};
@@ -127,6 +128,7 @@ async fn create(
     let id = read_store
         .create_generation(name, store, plugin.digest, &collections)
         .await?;
+    crash_point::reached("generation/created");
     let created = read_store.generations(name).await?;
     created
         .into_iter()
@@ -269,7 +271,9 @@ async fn go_live(
     projection: &Projection,
     generation: &GenerationId,
 ) -> Result<(), read_store::Error> {
+    crash_point::reached("switch/ready");
     inner.ports.read_store.switch(generation).await?;
+    crash_point::reached("switch/done");
     projection.set_candidate(None);
     projection.set_live(generation.number);
     tracing::info!(

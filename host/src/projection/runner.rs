@@ -11,6 +11,7 @@ use super::fold::{Folder, park};
 use super::known::{Known, Projection};
 use super::status::RunState;
 use super::{Inner, Ports};
+use crate::crash_point;
 use crate::event_store;
 use crate::message::{Position, RecordedEvent, StreamId};
 use crate::plugin::{Fault, Fetch};
@@ -308,11 +309,13 @@ impl Run {
         let read_store = Arc::clone(&self.ports().read_store);
         let gate = Arc::clone(&self.gate);
         let _standing_still = gate.lock().await;
+        crash_point::reached("fold/folded");
         let done = patiently(
             || read_store.commit(&self.generation, at.sequence, commit.clone()),
             read_store::Error::is_transient,
         );
         done.await?;
+        crash_point::reached("fold/committed");
         at.sequence += 1;
         at.position = commit.position;
         at.event_id = commit.event_id;

@@ -18,7 +18,7 @@ struct Printed {
 /// Prints digests of what the stores hold.
 pub(super) async fn run(options: Digest, output: Output) -> Result<()> {
     let config = options.host.read()?;
-    let opened = open::to_read(&config)?;
+    let opened = open::to_read(&config).await?;
     let printed = {
         let shown = Shown::start();
         let update = &mut |progress| shown.update(progress);
@@ -26,7 +26,7 @@ pub(super) async fn run(options: Digest, output: Output) -> Result<()> {
         let documents = if options.no_documents {
             Vec::new()
         } else {
-            transfer::documents(&*open::read_store(&config)?, update).await?
+            transfer::documents(&*open::read_store(&config).await?, update).await?
         };
         Printed { store, documents }
     };

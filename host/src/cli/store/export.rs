@@ -19,7 +19,7 @@ const BUFFER: usize = 256 << 10;
 pub(super) async fn run(options: Export, output: Output) -> Result<()> {
     let config = options.host.read()?;
     if options.file == Path::new("-") {
-        let opened = open::to_read(&config)?;
+        let opened = open::to_read(&config).await?;
         let mut out = BufWriter::with_capacity(BUFFER, tokio::io::stdout());
         let exported = write(&*opened.store, &mut out).await?;
         output::note(tell(&exported));
@@ -31,7 +31,7 @@ pub(super) async fn run(options: Export, output: Output) -> Result<()> {
             options.file.display()
         );
     }
-    let opened = open::to_read(&config)?;
+    let opened = open::to_read(&config).await?;
     let exported = write_file(&*opened.store, &options.file).await?;
     output.show(tell(&exported), &as_json(&exported))?;
     Ok(())

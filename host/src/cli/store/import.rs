@@ -11,7 +11,7 @@ use crate::cli::output::Output;
 /// Takes a file over into an empty store.
 pub(super) async fn run(options: Import, output: Output) -> Result<()> {
     let config = options.host.read()?;
-    let opened = open::to_fill(&config)?;
+    let opened = open::to_fill(&config).await?;
     let imported = {
         let shown = Shown::start();
         let update = &mut |progress| shown.update(progress);

@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 /// Gives the store a new identity, or says what that would do.
 pub(super) async fn run(options: Rebase, output: Output) -> Result<()> {
     let config = options.host.read()?;
-    let opened = open::to_change(&config)?;
+    let opened = open::to_change(&config).await?;
     // Asked first, since a server tells its identity and its head only when it is reached.
     let unfinished = opened.store.unfinished_import().await?;
     let head = *opened.store.head().borrow();

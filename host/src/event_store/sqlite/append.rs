@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use rusqlite::{CachedStatement, Transaction, params};
 
 use super::super::{Decision, Entry, Error, Outcome, RecordedCommand};
-use super::{plugins, read};
+use super::{plugins, read, transfer};
+use crate::crash_point;
 use crate::message::{Digest, NewEvent, Position, StreamHead, Version};
 
 pub(super) const INSERT_EVENT: &str = "INSERT INTO events
@@ -23,6 +24,7 @@ pub(super) fn append(
     transaction: Transaction<'_>,
     entries: &[Entry],
 ) -> Result<(Vec<Outcome>, Position), Error> {
+    transfer::refuse_unfinished(&transaction)?;
     let mut batch = Batch::begin(&transaction)?;
     let outcomes = entries
         .iter()
@@ -31,6 +33,7 @@ pub(super) fn append(
     batch.record_census()?;
     let head = batch.position;
     drop(batch);
+    crash_point::reached("append/written");
     transaction.commit()?;
     Ok((outcomes, head))
 }
