@@ -4,7 +4,6 @@ mod readiness;
 mod starting;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -25,7 +24,7 @@ use crate::registry::{Registry, watcher};
 use crate::relay::{Relay, RelayStatus};
 use readiness::Health;
 pub use readiness::Readiness;
-pub use starting::{HostBuilder, StartError};
+pub use starting::{FolderLock, HostBuilder, StartError, lock_folder};
 
 /// A running host. Cheap to clone; [`Host::shutdown`] ends it.
 #[derive(Clone)]
@@ -53,7 +52,7 @@ struct Inner {
     /// Whether the stores answer.
     health: watch::Receiver<Health>,
     /// Held for the host's life.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Drop for Inner {

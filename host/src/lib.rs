@@ -17,6 +17,7 @@
 //! - [`projection`]: folding events into documents.
 //! - [`read_store`], [`query`]: where documents are, and how they are read.
 //! - [`catalog`]: which plugins are active.
+//! - [`transfer`]: a store as a file, and the digests by which stores are compared.
 //! - [`stores`]: the adapters that a configuration names.
 //! - [`host`], [`config`]: all of it wired together.
 //!
@@ -57,6 +58,7 @@ mod registry;
 pub mod relay;
 mod sqlite;
 pub mod stores;
+pub mod transfer;
 
 pub use config::Config;
 pub use host::{Host, HostBuilder};

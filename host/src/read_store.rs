@@ -238,6 +238,9 @@ pub trait ReadStore: Send + Sync + 'static {
     /// Lists the names of all projections that have a generation.
     async fn projections(&self) -> Result<Vec<String>, Error>;
 
+    /// Lists the names of a generation's collections, in order.
+    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error>;
+
     /// Reads a generation's checkpoint.
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error>;
 

@@ -13,6 +13,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("event_log", &["message", "event_store"]),
     ("relay", &["message", "event_store", "event_log"]),
     ("read_store", &["message", "sqlite"]),
+    ("transfer", &["message", "event_store", "read_store"]),
     ("plugin", &["message", "read_store"]),
     ("command", &["message", "event_store", "plugin"]),
     (

@@ -17,6 +17,7 @@ mod plugins;
 mod read;
 mod snapshots;
 mod state;
+mod transfer;
 mod value;
 
 use std::sync::Arc;

@@ -49,6 +49,11 @@ pub enum StartError {
     /// The read store cannot be opened. **Handling:** stop with this line.
     #[error("the read store cannot be opened: {0}")]
     ReadStore(#[from] read_store::Error),
+    /// An import into the event store was begun and not finished. **Handling:** stop with this line.
+    #[error(
+        "an import into the event store was not finished; repeat foldhost store import with the same file, or begin anew with an empty store"
+    )]
+    UnfinishedImport,
     /// The machine does not give what guests need. **Handling:** stop with this line.
     #[error("guests cannot be run here: {reason}")]
     Sandbox {
@@ -72,9 +77,10 @@ impl HostBuilder {
     /// when what lies in it has been dealt with. A server that is away is waited for afterwards.
     pub async fn start(self) -> Result<Host, StartError> {
         self.config.check()?;
-        let lock = lock(&self.config.data)?;
+        let lock = lock_folder(&self.config.data)?;
         let stopping = watch::Sender::new(false);
         let store = stores::open_event_store(&self.config).await?;
+        refuse_unfinished(&*store).await?;
         let read_store = stores::open_read_store(&self.config).await?;
         let (log, relay) = stores::open_event_log(&self.config, &store, stopping.subscribe())?;
         let (relay, relaying) = relay.unzip();
@@ -180,6 +186,16 @@ fn wire(config: &Config, opened: &Opened, writer: Writer) -> Result<(Parts, Quer
     Ok((parts, queries))
 }
 
+/// Half a history is none to decide on. A store that is away is asked again when something is activated.
+async fn refuse_unfinished(store: &dyn EventStore) -> Result<(), StartError> {
+    match store.unfinished_import().await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(StartError::UnfinishedImport),
+        Err(error) if error.is_transient() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn unfit(error: impl std::fmt::Display) -> StartError {
     StartError::Sandbox {
         reason: format!("{error:#}"),
@@ -198,7 +214,11 @@ fn sizes(config: &Config) -> Sizes {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, StartError> {
+/// Keeps every other process out of a data folder until it is dropped.
+pub struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+
+/// Takes a data folder, made if it is not there.
+pub fn lock_folder(folder: &Path) -> Result<FolderLock, StartError> {
     let shown = folder.display().to_string();
     let unusable = |error: std::io::Error| StartError::Folder {
         folder: shown.clone(),
@@ -207,7 +227,7 @@ fn lock(folder: &Path) -> Result<File, StartError> {
     std::fs::create_dir_all(folder).map_err(unusable)?;
     let file = File::create(folder.join("lock")).map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { folder: shown }),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }

@@ -125,6 +125,13 @@ impl ReadStore for SqliteReadStore {
             .await
     }
 
+    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error> {
+        let generation = generation.clone();
+        self.readers
+            .read(move |reader| generations::collections(reader, &generation))
+            .await
+    }
+
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error> {
         let generation = generation.clone();
         self.readers

@@ -9,6 +9,10 @@ use super::super::Error;
 const MAX_REASON: usize = 300;
 /// Raised by our own function when the event that a host knew last is not there any more.
 pub(super) const REWRITTEN: &str = "FH001";
+/// Raised by our own functions while an import is under way.
+const UNFINISHED: &str = "FH002";
+/// Raised by our own functions when an import finds a history.
+const NOT_EMPTY: &str = "FH003";
 /// Constraints that only a writer who does not take the lock can have broken. The batch is right; its heads were read too
 /// early, so it is to be tried again.
 const RACED: [&str; 3] = [
@@ -80,6 +84,8 @@ fn from_server(code: &str, constraint: Option<&str>, reason: String) -> Error {
     }
     match code {
         "53100" => Error::Full,
+        UNFINISHED => Error::Unfinished,
+        NOT_EMPTY => Error::NotEmpty,
         // The server says so of its own files.
         "XX001" | "XX002" => Error::Damaged { reason },
         // Taken back by the server: time-outs, too many sessions, a read-only replica.
@@ -110,6 +116,7 @@ mod tests {
             Error::Refused { .. } => "refused",
             Error::Damaged { .. } => "damaged",
             Error::CannotOpen { .. } | Error::TooNew { .. } => "not opened",
+            Error::NotEmpty | Error::Unfinished => "about an import",
         }
     }
 

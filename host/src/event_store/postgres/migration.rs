@@ -19,10 +19,16 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    name: "initial",
-    sql: include_str!("../../../migrations/postgres/event_store/0001_initial.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        name: "initial",
+        sql: include_str!("../../../migrations/postgres/event_store/0001_initial.sql"),
+    },
+    Migration {
+        name: "transfer",
+        sql: include_str!("../../../migrations/postgres/event_store/0002_transfer.sql"),
+    },
+];
 /// The oldest server whose behaviour we know.
 const OLDEST_SERVER: u32 = 150_000;
 /// Whether there is a schema, whether it holds a ledger, and whether it holds anything at all.

@@ -16,6 +16,8 @@ const INSTALL: &str = r#"INSERT INTO "{schema}".plugins (digest, name, version, 
 const ACTIVATE: &str = r#"SELECT "{schema}".activate_plugin($1, $2)"#;
 const ACTIVE: &str = r#"SELECT p.name, p.version, p.digest, p.aggregate, p.installed_at
     FROM "{schema}".active_plugins a JOIN "{schema}".plugins p USING (digest) ORDER BY p.name"#;
+const INSTALLED: &str = r#"SELECT name, version, digest, aggregate, installed_at
+    FROM "{schema}".plugins ORDER BY digest"#;
 const FIND: &str = r#"SELECT name, version, digest, aggregate, installed_at
     FROM "{schema}".plugins WHERE digest = $1"#;
 const BYTES: &str = r#"SELECT bytes FROM "{schema}".plugins WHERE digest = $1"#;
@@ -60,6 +62,16 @@ pub(super) async fn active(
     (connections, address): (&Connections, &Address),
 ) -> Result<Vec<StoredPlugin>, Error> {
     let rows = connections.rows(sqlx::query(address.sql(ACTIVE))).await?;
+    rows.iter().map(|row| Ok(decode(row)?)).collect()
+}
+
+/// Lists every installed version.
+pub(super) async fn installed(
+    (connections, address): (&Connections, &Address),
+) -> Result<Vec<StoredPlugin>, Error> {
+    let rows = connections
+        .rows(sqlx::query(address.sql(INSTALLED)))
+        .await?;
     rows.iter().map(|row| Ok(decode(row)?)).collect()
 }
 

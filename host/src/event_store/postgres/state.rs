@@ -126,6 +126,13 @@ impl State {
         }
     }
 
+    /// This process has made the store another one.
+    pub(super) fn became(&self, id: StoreId) {
+        if self.known().id.replace(id) != Some(id) {
+            self.next_epoch();
+        }
+    }
+
     /// The active plugins have changed here; elsewhere, the next look tells.
     pub(super) fn plugin_activated(&self) {
         self.plugins_changed.send_modify(|changes| *changes += 1);
