@@ -21,12 +21,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    CensusEntry, Cursor, Entry, Error, EventStore, Outcome, Ownership, RecordedCommand, Snapshot, StoredPlugin,
+    CensusEntry, Cursor, Entry, Error, EventStore, Outcome, Ownership, RecordedCommand, Snapshot,
+    StoredPlugin,
 };
 use crate::message::{
     CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
 };
-use crate::sqlite::{self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, signed};
+use crate::sqlite::{
+    self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, signed,
+};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {
@@ -201,9 +204,11 @@ impl EventStore for SqliteEventStore {
         self.database
             .write(move |writer| {
                 let transaction = writer.begin(Sync::Normal)?;
-                transaction
-                    .prepare_cached(SAVE_CURSOR)?
-                    .execute((&follower, signed(cursor.position.0), cursor.event_id.as_bytes()))?;
+                transaction.prepare_cached(SAVE_CURSOR)?.execute((
+                    &follower,
+                    signed(cursor.position.0),
+                    cursor.event_id.as_bytes(),
+                ))?;
                 Ok(transaction.commit()?)
             })
             .await

@@ -113,7 +113,8 @@ impl MongoReadStore {
         match self.generations.entry(generation).await {
             Ok(entry) => {
                 let layouts = Arc::new(entry.layouts()?);
-                self.known().insert(generation.clone(), (asked, Arc::clone(&layouts)));
+                self.known()
+                    .insert(generation.clone(), (asked, Arc::clone(&layouts)));
                 Ok(layouts)
             }
             Err(error) => {
@@ -144,7 +145,9 @@ impl ReadStore for MongoReadStore {
         plugin: Digest,
         collections: &[CollectionSpec],
     ) -> Result<GenerationId, Error> {
-        self.generations.create(projection, (store, plugin), collections).await
+        self.generations
+            .create(projection, (store, plugin), collections)
+            .await
     }
 
     async fn generations(&self, projection: &str) -> Result<Vec<Generation>, Error> {
@@ -172,7 +175,9 @@ impl ReadStore for MongoReadStore {
         commit: Commit,
     ) -> Result<(), Error> {
         let layouts = self.layouts(generation).await?;
-        self.owners.commit((generation, &layouts), sequence, &commit).await
+        self.owners
+            .commit((generation, &layouts), sequence, &commit)
+            .await
     }
 
     async fn get(
@@ -193,7 +198,9 @@ impl ReadStore for MongoReadStore {
         find: Find,
     ) -> Result<Vec<Found>, Error> {
         let layouts = self.layouts(generation).await?;
-        Documents::new(&self.database, layouts.find(collection)?).find(&find).await
+        Documents::new(&self.database, layouts.find(collection)?)
+            .find(&find)
+            .await
     }
 
     async fn parked(
