@@ -67,6 +67,13 @@ pub(super) struct Layout {
 pub(super) struct Layouts(HashMap<String, Layout>);
 
 impl Layouts {
+    /// Returns the names that the collections have in the host, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Looks up a collection by its name in the host.
     pub(super) fn find(&self, collection: &str) -> Result<&Layout, Error> {
         self.0.get(collection).ok_or_else(|| Error::NoCollection {
@@ -84,7 +91,9 @@ impl Layout {
     /// Tells whether times under a path are kept as dates.
     pub(super) fn is_date(&self, path: &FieldPath) -> bool {
         let names = path.as_str().split('.');
-        self.dates.iter().any(|date| date.iter().map(String::as_str).eq(names.clone()))
+        self.dates
+            .iter()
+            .any(|date| date.iter().map(String::as_str).eq(names.clone()))
     }
 }
 
@@ -92,7 +101,11 @@ impl Entry {
     /// Returns the collections, ready for use.
     pub(super) fn layouts(&self) -> Result<Layouts, Error> {
         let layouts = self.collections.iter().map(|declared| {
-            let indexed = declared.indexed.iter().map(|path| parse(path)).collect::<Result<_, _>>()?;
+            let indexed = declared
+                .indexed
+                .iter()
+                .map(|path| parse(path))
+                .collect::<Result<_, _>>()?;
             let dates = declared.dates.iter();
             let dates = dates.map(|path| path.split('.').map(ToOwned::to_owned).collect());
             let layout = Layout {
