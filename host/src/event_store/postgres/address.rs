@@ -16,7 +16,7 @@ const UNREADABLE: &str = "named by event_store";
 /// not depend on how empty the tables were when a session made them; a plan that is only dear on paper is not compiled.
 const SETTINGS: [(&str, &str); 4] = [
     ("default_transaction_isolation", "read committed"),
-    ("statement_timeout", "9s"),
+    ("statement_timeout", "5s"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
 ];
