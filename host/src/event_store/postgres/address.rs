@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use super::super::Error;
-use super::PostgresOptions;
+use super::{PostgresOptions, failure};
 
 /// The most bytes of a name in PostgreSQL.
 const MAX_SCHEMA: usize = 63;
@@ -83,6 +83,14 @@ impl Address {
     /// Returns the schema's name.
     pub(super) fn schema(&self) -> &str {
         &self.schema
+    }
+
+    /// What an error on the way to an open store means: that it can never be opened like this, or what it always means.
+    pub(super) fn opening(&self, error: sqlx::Error) -> Error {
+        match failure::cannot_open(&error) {
+            Some(reason) => self.cannot_open(&reason),
+            None => error.into(),
+        }
     }
 
     /// Says that the store cannot be opened, and why.

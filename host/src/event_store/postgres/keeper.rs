@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::super::{Cursor, Error};
 use super::address::Address;
 use super::connections::{CONNECT, connect};
-use super::failure::{cannot_open, unavailable};
+use super::failure::unavailable;
 use super::migration;
 use super::state::{Found, State};
 use super::value::{signed, unsigned, uuid};
@@ -99,10 +99,7 @@ async fn begin(address: &Address, state: &State) -> Result<PgListener, Error> {
 }
 
 async fn try_begin(address: &Address, state: &State) -> Result<PgListener, Error> {
-    let opening = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => Error::from(error),
-    };
+    let opening = |error| address.opening(error);
     let mut connection = connect(&address.direct()).await.map_err(opening)?;
     let is_current = timeout(CONNECT, migration::is_current(&mut connection, address)).await;
     if !is_current.map_err(|_| silent())?? {

@@ -8,7 +8,6 @@ use sqlx::{Acquire as _, AssertSqlSafe, PgConnection, Row as _};
 
 use super::super::Error;
 use super::address::Address;
-use super::failure::cannot_open;
 use super::ownership::key;
 
 /// One step of the schema, never changed once it is released. Its number is its place in the list, from 1.
@@ -52,17 +51,16 @@ pub(super) async fn is_current(
         );
         return Err(address.cannot_open(&reason));
     }
-    let survey = survey(connection, address).await?;
+    let survey = survey(connection, address)
+        .await
+        .map_err(|error| address.opening(error))?;
     let known = MIGRATIONS.len() as u32;
     Ok(survey.has_ledger && found(connection, address, known).await? == known)
 }
 
 /// Brings the schema up to date, or waits until another host has done it.
 pub(super) async fn migrate(connection: &mut PgConnection, address: &Address) -> Result<(), Error> {
-    let broken = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => error.into(),
-    };
+    let broken = |error| address.opening(error);
     let mut transaction = connection.begin().await.map_err(broken)?;
     lock(&mut transaction, address).await.map_err(broken)?;
     apply(&mut transaction, address).await?;
@@ -102,7 +100,8 @@ async fn lock(connection: &mut PgConnection, address: &Address) -> sqlx::Result<
 async fn found(connection: &mut PgConnection, address: &Address, known: u32) -> Result<u32, Error> {
     let row = sqlx::query(address.sql(NEWEST))
         .fetch_one(connection)
-        .await?;
+        .await
+        .map_err(|error| address.opening(error))?;
     let found = row.try_get::<i32, _>(0)?.unsigned_abs();
     if found > known {
         return Err(Error::TooNew { found, known });
@@ -112,10 +111,7 @@ async fn found(connection: &mut PgConnection, address: &Address, known: u32) -> 
 
 /// Applies what is missing; the survey is made again, now under the lock.
 async fn apply(connection: &mut PgConnection, address: &Address) -> Result<(), Error> {
-    let broken = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => error.into(),
-    };
+    let broken = |error| address.opening(error);
     let survey = survey(connection, address).await.map_err(broken)?;
     if !survey.has_ledger && survey.holds_anything {
         let reason = format!("the schema {} belongs to another program", address.schema());
