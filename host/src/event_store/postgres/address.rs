@@ -55,6 +55,7 @@ impl Address {
         if !is_schema(&options.schema) {
             let rule = "a lower-case letter or _, then lower-case letters, digits or _, 63 at most";
             let reason = format!("the schema {:?} is not {rule}", options.schema);
+            let reason = format!("{reason} (see the setting event_store)");
             return Err(cannot_open(&shown, &reason));
         }
         Ok(Self {

@@ -93,7 +93,11 @@ async fn begin_patiently(address: &Address, state: &State) -> PgListener {
 async fn begin(address: &Address, state: &State) -> Result<PgListener, Error> {
     let result = try_begin(address, state).await;
     if let Err(error) = &result {
-        state.note_trouble(error.to_string());
+        let trouble = match error {
+            Error::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        };
+        state.note_trouble(trouble);
     }
     result
 }
