@@ -162,6 +162,7 @@ impl Task {
                 Ended::Faulted { reason } => {
                     self.progress.faulted(&reason);
                     let mut epoch = self.store.epoch();
+                    epoch.mark_unchanged();
                     tokio::select! {
                         Ok(()) = epoch.changed() => {}
                         () = rest(LOOK_AGAIN, &mut stop) => {}

@@ -92,6 +92,7 @@ impl Session {
     /// Carries events until something goes wrong or the relay is told to stop.
     pub(super) async fn run(&mut self, progress: &Progress) -> Ended {
         let mut epoch = self.store.epoch();
+        epoch.mark_unchanged();
         let mut stop = self.stop.clone();
         tokio::select! {
             ended = self.carry(progress) => ended,
@@ -252,7 +253,10 @@ impl<'a> Pump<'a> {
         let page = page.map_err(|error| error.to_string())?;
         for event in page {
             if event.position != self.read.next() {
-                return Err(format!("the event at position {} is missing", self.read.next()));
+                return Err(format!(
+                    "the event at position {} is missing",
+                    self.read.next()
+                ));
             }
             self.read = event.position;
             self.page.push_back(event);

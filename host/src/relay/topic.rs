@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAKING: Duration = Duration::from_secs(15);
 /// The most bytes of a record where the topic's own limit may not be asked for: what brokers take unless told otherwise.
 const USUAL_MAX_BYTES: usize = 1_048_588;
+/// What a topic says that was made but is not known everywhere.
+const NOT_YET: KafkaError = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
 /// What librdkafka takes as a limit.
 const POSSIBLE_MAX_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
@@ -60,7 +62,7 @@ pub(super) fn prepare(
         Some(shape) => shape,
         None if options.create_topic => {
             runtime.block_on(create(&admin, options)).map_err(explain)?;
-            made(&consumer, options).map_err(explain)?
+            settled(|| shape(&consumer, options)?.ok_or(NOT_YET)).map_err(explain)?
         }
         None => {
             return Err(format!(
@@ -72,7 +74,7 @@ pub(super) fn prepare(
     let settings = runtime.block_on(settings(&admin, options));
     Ok(Topic {
         max_bytes: max_bytes(settings.as_ref()),
-        newest: newest(&consumer, options, shape.partitions).map_err(explain)?,
+        newest: settled(|| newest(&consumer, options, shape.partitions)).map_err(explain)?,
         warnings: warnings(settings.as_ref(), shape.replicas),
     })
 }
@@ -109,8 +111,7 @@ fn shape(consumer: &Consumer, options: &KafkaOptions) -> Result<Option<Shape>, K
         None
         | Some((
             _,
-            None
-            | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
+            None | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
         )) => Ok(None),
         Some((_, Some(code))) => Err(KafkaError::MetadataFetch(code)),
     }
@@ -132,26 +133,32 @@ async fn create(admin: &AdminClient<Reports>, options: &KafkaOptions) -> Result<
     Ok(())
 }
 
-/// Waits until a new topic is known and has leaders.
-fn made(consumer: &Consumer, options: &KafkaOptions) -> Result<Shape, KafkaError> {
+/// Asks again while a topic that is new, or whose leaders move, is not known everywhere.
+fn settled<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let deadline = Instant::now() + MAKING;
     loop {
-        match shape(consumer, options) {
-            Ok(Some(shape)) => return Ok(shape),
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Ok(None) if Instant::now() > deadline => {
-                return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
+        match ask() {
+            Err(error) if is_unsettled(&error) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(50));
             }
-            _ => std::thread::sleep(Duration::from_millis(50)),
+            result => return result,
         }
     }
 }
 
+fn is_unsettled(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
+}
+
 /// Asks for the topic's settings; none when this client may not see them.
-async fn settings(
-    admin: &AdminClient<Reports>,
-    options: &KafkaOptions,
-) -> Option<ConfigResource> {
+async fn settings(admin: &AdminClient<Reports>, options: &KafkaOptions) -> Option<ConfigResource> {
     let topic = ResourceSpecifier::Topic(&options.topic);
     let answer = admin.describe_configs([&topic], &patiently()).await;
     match answer.map(|resources| resources.into_iter().next()) {

@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn a_setting_that_the_client_does_not_have_is_refused_by_name() {
         let line = refusal("no.such.setting", "secret");
-        assert!(line.contains("no.such.setting") && !line.contains("secret"), "{line}");
+        assert!(
+            line.contains("no.such.setting") && !line.contains("secret"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -14,11 +14,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::Live;
 use super::client::{Consumer, Reports};
 use super::merge::Merge;
 use super::options::KafkaOptions;
 use super::record::{self, Record, Unusable};
-use super::Live;
 use crate::event_store::{Error, EventStore};
 
 /// How long one question to the cluster may take.
@@ -265,8 +265,7 @@ impl Thread {
                 | Code::UnknownTopicId
                 | Code::AutoOffsetReset
                 | Code::OffsetOutOfRange
-                | Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed,
+                | Code::TopicAuthorizationFailed,
             ) => Err(error.to_string()),
             Some(Code::AllBrokersDown) => {
                 // The client goes on by itself; until it has, nobody waits for it.
@@ -318,7 +317,11 @@ impl Thread {
         let was_connected = self.live.connected.swap(false, Ordering::Relaxed);
         if was_connected || self.live.last_error().is_none() {
             let topic = &self.options.topic;
-            tracing::warn!(topic, reason, "the topic is not followed; events come from the store");
+            tracing::warn!(
+                topic,
+                reason,
+                "the topic is not followed; events come from the store"
+            );
         }
         self.remember(Some(reason));
     }

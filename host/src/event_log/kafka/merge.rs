@@ -154,7 +154,10 @@ mod tests {
         let (mut merge, now) = (Merge::behind(Position(0)), Instant::now());
         offer(&mut merge, &[2, 4], now);
         let due = merge.due().unwrap();
-        assert_eq!(take(&mut merge, due - Duration::from_millis(1)), [] as [u64; 0]);
+        assert_eq!(
+            take(&mut merge, due - Duration::from_millis(1)),
+            [] as [u64; 0]
+        );
         assert_eq!(take(&mut merge, due), [2, 4]);
         assert!(!merge.offer(Position(1), event(1), due));
     }

@@ -200,7 +200,10 @@ mod tests {
     #[test]
     fn credentials_in_a_url_are_refused_and_not_repeated() {
         let line = refused("kafka://me:secret@one:9092/t");
-        assert!(line.contains("sasl.username") && !line.contains("secret"), "{line}");
+        assert!(
+            line.contains("sasl.username") && !line.contains("secret"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -220,6 +223,9 @@ mod tests {
         let options: KafkaOptions = serde_json::from_str(text).unwrap();
         assert_eq!(options.partitions, 3);
         let shown = format!("{options:?}");
-        assert!(shown.contains("sasl.password") && !shown.contains("secret"), "{shown}");
+        assert!(
+            shown.contains("sasl.password") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 }

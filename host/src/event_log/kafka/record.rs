@@ -302,7 +302,10 @@ mod tests {
     fn a_trace_goes_on_and_what_is_empty_is_left_out() {
         let message = message(&event(), false);
         let keys: Vec<&str> = message.headers().unwrap().iter().map(|h| h.key).collect();
-        assert!(keys.contains(&"traceparent") && !keys.contains(&"ce_actor"), "{keys:?}");
+        assert!(
+            keys.contains(&"traceparent") && !keys.contains(&"ce_actor"),
+            "{keys:?}"
+        );
         assert_eq!(origin(&message).unwrap().position, Position(7));
     }
 }
