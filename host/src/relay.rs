@@ -10,6 +10,7 @@
 mod identity;
 mod in_flight;
 mod producer;
+mod pump;
 mod session;
 mod topic;
 

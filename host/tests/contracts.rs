@@ -3,7 +3,11 @@
 //! A behaviour is written once, against `dyn Port`, and made a test per adapter by the macros below. An adapter brings a
 //! function that makes a fresh, isolated place for one store.
 
-#![allow(clippy::unwrap_used, reason = "tests and what only they use")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and what only they use"
+)]
 
 mod support {
     #[macro_use]

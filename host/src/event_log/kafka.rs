@@ -8,6 +8,7 @@
 //! all followers share. Records of another store are refused, records seen before are dropped, and nothing outlives the
 //! store's epoch. The consumer group's offsets are committed for tools that show the lag; nothing reads them here.
 
+mod assignment;
 mod client;
 mod consumer;
 mod merge;
