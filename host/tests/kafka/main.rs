@@ -7,10 +7,7 @@
     reason = "tests and what only they use"
 )]
 
-#[path = "kafka/identity.rs"]
-mod identity;
-#[path = "kafka/outages.rs"]
-mod outages;
+#[path = "../support"]
 mod support {
     #[macro_use]
     mod contract;
@@ -26,6 +23,9 @@ mod support {
 
     pub(crate) use eventually::eventually;
 }
+
+mod identity;
+mod outages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
