@@ -2,7 +2,8 @@
 //!
 //! Kafka feeds the live tail. Whatever it does not have in time is read from the store: what is far behind, what came
 //! before this log was opened, what was deleted, what never fitted. So followers see the same events in the same order
-//! whether Kafka is there or not, at most [`PATIENCE`] later, and Kafka being away never makes [`EventLog::next`] fail.
+//! whether Kafka is there or not, at most a fifth of a second later, and Kafka being away never makes [`EventLog::next`]
+//! fail.
 //!
 //! One consumer per process, on a thread of its own, takes all partitions and merges them by position into a window that
 //! all followers share. Records of another store are refused, records seen before are dropped, and nothing outlives the

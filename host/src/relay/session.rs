@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -107,7 +108,9 @@ impl Session {
     async fn topic(&self) -> Result<topic::Topic, String> {
         let options = self.options.clone();
         let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || topic::prepare(&options, &runtime))
+        let abandoned = Abandoned::default();
+        let is_abandoned = Arc::clone(&abandoned.0);
+        tokio::task::spawn_blocking(move || topic::prepare(&options, &runtime, &is_abandoned))
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
     }
@@ -118,6 +121,16 @@ impl Session {
                 tracing::warn!(topic = self.options.topic, "{warning}");
             }
         }
+    }
+}
+
+/// Tells a thread that nobody waits for it any longer, once it is dropped: a stopping host shall not wait for it either.
+#[derive(Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

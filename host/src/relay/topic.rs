@@ -1,6 +1,7 @@
 //! The topic: whether it is there, made if need be, and what its newest records are.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
@@ -41,10 +42,11 @@ struct Shape {
     replicas: usize,
 }
 
-/// Finds the topic, or makes it. Blocks, also while it lets go of its clients.
+/// Finds the topic, or makes it. Blocks, also while it lets go of its clients; soon comes to an end when it is abandoned.
 pub(super) fn prepare(
     options: &KafkaOptions,
     runtime: &tokio::runtime::Handle,
+    is_abandoned: &AtomicBool,
 ) -> Result<Topic, String> {
     let reports = Reports::default();
     let explain = |error: KafkaError| reports.take().unwrap_or_else(|| error.to_string());
@@ -62,7 +64,7 @@ pub(super) fn prepare(
         Some(shape) => shape,
         None if options.create_topic => {
             runtime.block_on(create(&admin, options)).map_err(explain)?;
-            settled(|| shape(&consumer, options)?.ok_or(NOT_YET)).map_err(explain)?
+            settled(is_abandoned, || shape(&consumer, options)?.ok_or(NOT_YET)).map_err(explain)?
         }
         None => {
             return Err(format!(
@@ -74,7 +76,10 @@ pub(super) fn prepare(
     let settings = runtime.block_on(settings(&admin, options));
     Ok(Topic {
         max_bytes: max_bytes(settings.as_ref()),
-        newest: settled(|| newest(&consumer, options, shape.partitions)).map_err(explain)?,
+        newest: settled(is_abandoned, || {
+            newest(&consumer, options, shape.partitions)
+        })
+        .map_err(explain)?,
         warnings: warnings(settings.as_ref(), shape.replicas),
     })
 }
@@ -134,11 +139,15 @@ async fn create(admin: &AdminClient<Reports>, options: &KafkaOptions) -> Result<
 }
 
 /// Asks again while a topic that is new, or whose leaders move, is not known everywhere.
-fn settled<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+fn settled<T>(
+    is_abandoned: &AtomicBool,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
     let deadline = Instant::now() + MAKING;
+    let is_over = || is_abandoned.load(Ordering::Relaxed) || Instant::now() >= deadline;
     loop {
         match ask() {
-            Err(error) if is_unsettled(&error) && Instant::now() < deadline => {
+            Err(error) if is_unsettled(&error) && !is_over() => {
                 std::thread::sleep(Duration::from_millis(50));
             }
             result => return result,
