@@ -9,6 +9,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::event_log::kafka::KafkaOptions;
 use crate::plugin::Limits;
 use crate::projection;
 
@@ -25,14 +26,16 @@ pub struct Config {
     /// Whether what appears in the watched folder is activated at once. `dev` says yes; `serve` activates only plugins
     /// that have no active version yet.
     pub activate_from_folder: bool,
-    /// `sqlite:` with the file in the data folder.
+    /// `sqlite:` with the file in the data folder, or `postgres://user:password@host:port/database`.
     pub event_store: String,
-    /// `tail`: the event store's own tail.
+    /// `tail`: the event store's own tail; or `kafka://broker[,broker]/topic`.
     pub event_log: String,
-    /// `sqlite:` with the file in the data folder.
+    /// `sqlite:` with the file in the data folder, or `mongodb://host:port/database`.
     pub read_store: String,
     /// How the event store uses its PostgreSQL database.
     pub postgres: PostgresConfig,
+    /// How the event log uses its Kafka cluster.
+    pub kafka: KafkaOptions,
     /// How the read store uses its MongoDB database.
     pub mongo: MongoConfig,
     /// Worker threads that decide commands; 0 means one per processor.
@@ -112,6 +115,7 @@ impl Default for Config {
             event_log: "tail".to_owned(),
             read_store: "sqlite:".to_owned(),
             postgres: PostgresConfig::default(),
+            kafka: KafkaOptions::default(),
             mongo: MongoConfig::default(),
             workers: 0,
             max_instances: 300,
@@ -182,17 +186,7 @@ impl Config {
                 self.listen
             ));
         }
-        for (key, given, known) in [
-            ("event_store", &self.event_store, "sqlite:"),
-            ("event_log", &self.event_log, "tail"),
-            ("read_store", &self.read_store, "sqlite:"),
-        ] {
-            if given != known {
-                return wrong(format!(
-                    "{key}: {given:?} is not known; this version knows {known:?}"
-                ));
-            }
-        }
+        self.check_stores()?;
         let all = self
             .plugin_limits
             .iter()
@@ -208,6 +202,43 @@ impl Config {
                     limits.memory_mib
                 ));
             }
+        }
+        Ok(())
+    }
+}
+
+/// Where things are kept: what begins with one of these names an adapter.
+const EVENT_STORES: &[&str] = &["sqlite:", "postgres://", "postgresql://"];
+const EVENT_LOGS: &[&str] = &["tail", "kafka://"];
+const READ_STORES: &[&str] = &["sqlite:", "mongodb://", "mongodb+srv://"];
+
+impl Config {
+    /// What a profile is: a choice of adapters that go together.
+    fn check_stores(&self) -> Result<(), InvalidConfig> {
+        for (key, given, known) in [
+            ("event_store", &self.event_store, EVENT_STORES),
+            ("event_log", &self.event_log, EVENT_LOGS),
+            ("read_store", &self.read_store, READ_STORES),
+        ] {
+            // A URL may hold a password, so that it is not repeated.
+            let fits = |known: &&str| match known.ends_with("//") {
+                true => given.starts_with(*known),
+                false => given == *known,
+            };
+            if !known.iter().any(|known| fits(known)) {
+                let scheme = given.split_once("://").map_or(given.as_str(), |(it, _)| it);
+                return Err(InvalidConfig {
+                    reason: format!(
+                        "{key}: {scheme:?} is not known; there are {}",
+                        known.join(", ")
+                    ),
+                });
+            }
+        }
+        if self.event_log != "tail" && self.event_store == "sqlite:" {
+            return Err(InvalidConfig {
+                reason: "event_log: Kafka carries the events of a PostgreSQL event store; with event_store = \"sqlite:\" the log is \"tail\"".to_owned(),
+            });
         }
         Ok(())
     }

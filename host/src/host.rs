@@ -21,6 +21,7 @@ use crate::query::{self, Documents, FindDocuments, PageRequest, Queries, Wait};
 use crate::read_store::{Generation, ParkedEvent};
 pub use crate::registry::Refused;
 use crate::registry::{Registry, watcher};
+use crate::relay::{Relay, RelayStatus};
 use readiness::Health;
 pub use readiness::Readiness;
 pub use starting::{FolderLock, HostBuilder, StartError, lock_folder};
@@ -35,6 +36,8 @@ struct Inner {
     config: Arc<Config>,
     store: Arc<dyn EventStore>,
     log: Arc<dyn EventLog>,
+    /// Where events travel over Kafka.
+    relay: Option<Relay>,
     catalogs: Catalogs,
     pipeline: Pipeline,
     engine: Engine,
@@ -179,6 +182,11 @@ impl Host {
     /// Returns the event log.
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.inner.log
+    }
+
+    /// Tells how the relay is doing, where events travel over Kafka.
+    pub fn relay(&self) -> Option<RelayStatus> {
+        self.inner.relay.as_ref().map(Relay::status)
     }
 
     /// Returns what the host was started with.

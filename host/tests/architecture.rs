@@ -26,7 +26,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "read_store",
         ],
     ),
-    ("config", &["plugin", "projection"]),
+    ("config", &["event_log", "plugin", "projection"]),
     (
         "stores",
         &["config", "event_log", "event_store", "read_store", "relay"],

@@ -28,7 +28,7 @@ use support::{kafka, sqlite};
 
 event_store_contract!(sqlite_event_store, sqlite::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
-event_log_contract!(kafka, kafka::place);
+event_log_contract!(log_in_kafka, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
 
 /// What only a tail can be asked, whose store can be tampered with.

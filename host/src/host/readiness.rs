@@ -11,6 +11,7 @@ use crate::event_store::EventStore;
 use crate::projection::RunState;
 use crate::query;
 use crate::read_store::ReadStore;
+use crate::relay::RelayState;
 
 /// How often the stores are asked whether they are there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ pub struct Readiness {
     pub ready: bool,
     /// What is.
     pub reasons: Vec<String>,
+    /// What is wrong without being in the way: commands and queries are answered.
+    pub warnings: Vec<String>,
 }
 
 /// Whether the stores answered when they were asked last, and what they said if they did not.
@@ -121,9 +124,22 @@ impl Host {
         if *self.inner.stopping.borrow() {
             reasons.push("the host is stopping".to_owned());
         }
+        let mut warnings = Vec::new();
+        if let Some(relay) = self.relay() {
+            let told = relay.last_error.as_deref().unwrap_or("no reason is known");
+            match relay.state {
+                RelayState::Faulted => reasons.push(format!("relay: {told}")),
+                RelayState::Waiting => warnings.push(format!("relay: {told}")),
+                RelayState::Starting
+                | RelayState::Standby
+                | RelayState::Live
+                | RelayState::Stopped => {}
+            }
+        }
         Readiness {
             ready: reasons.is_empty(),
             reasons,
+            warnings,
         }
     }
 }

@@ -78,12 +78,16 @@ impl HostBuilder {
     pub async fn start(self) -> Result<Host, StartError> {
         self.config.check()?;
         let lock = lock_folder(&self.config.data)?;
+        let stopping = watch::Sender::new(false);
         let store = stores::open_event_store(&self.config).await?;
         refuse_unfinished(&*store).await?;
+        let read_store = stores::open_read_store(&self.config).await?;
+        let (log, relay) = stores::open_event_log(&self.config, &store, stopping.subscribe())?;
+        let (relay, relaying) = relay.unzip();
         let opened = Opened {
-            read_store: stores::open_read_store(&self.config).await?,
-            log: stores::open_event_log(&self.config, &store).await?,
             store,
+            log,
+            read_store,
         };
         let (writer, writing) = Writer::new(Arc::clone(&opened.store));
         let (converged, has_converged) = watch::channel(false);
@@ -101,7 +105,8 @@ impl HostBuilder {
             queries,
             registry: Registry::new(parts),
             tasks: Mutex::default(),
-            stopping: watch::Sender::new(false),
+            relay,
+            stopping,
             looked: has_looked,
             converged: has_converged,
             health: has_health,
@@ -111,6 +116,9 @@ impl HostBuilder {
             inner: Arc::new(inner),
         };
         host.spawn(writing);
+        if let Some(relaying) = relaying {
+            host.spawn(relaying);
+        }
         host.spawn(watch_stores(store, read_store, health));
         host.take_up_active(converged).await?;
         host.watch_folder(looked);

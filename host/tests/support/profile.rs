@@ -79,6 +79,7 @@ impl Profile {
                 "event_log" => config.event_log = value,
                 "read_store" => config.read_store = value,
                 "postgres__schema" => config.postgres.schema = value,
+                "kafka__partitions" => config.kafka.partitions = value.parse().expect("a number"),
                 other => panic!("setting {other}"),
             }
         }
