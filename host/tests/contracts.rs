@@ -3,7 +3,12 @@
 //! A behaviour is written once, against `dyn Port`, and made a test per adapter by the macros below. An adapter brings a
 //! function that makes a fresh, isolated place for one store.
 
-#![allow(clippy::unwrap_used, reason = "tests and what only they use")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and what only they use"
+)]
+#![allow(dead_code, reason = "each test file uses a part of the helpers")]
 
 mod support {
     #[macro_use]
@@ -16,6 +21,8 @@ mod support {
     mod folder;
     pub(crate) mod kafka;
     mod missing;
+    pub(crate) mod mongo;
+    pub(crate) mod postgres;
     #[macro_use]
     pub(crate) mod read_store_contract;
     pub(crate) mod sqlite;
@@ -24,12 +31,14 @@ mod support {
 use foldhost::message::Position;
 use support::entries::fill;
 use support::event_log_contract::EventLogPlace as _;
-use support::{kafka, sqlite};
+use support::{kafka, mongo, postgres, sqlite};
 
 event_store_contract!(sqlite_event_store, sqlite::place);
+event_store_contract!(postgres_event_store, postgres::place);
 event_log_contract!(tail_of_sqlite, sqlite::tail);
-event_log_contract!(log_in_kafka, kafka::place);
+event_log_contract!(kafka_event_log, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
+read_store_contract!(mongo_read_store, mongo::place);
 
 /// What only a tail can be asked, whose store can be tampered with.
 #[tokio::test]
