@@ -6,6 +6,7 @@
 //! that every event takes effect exactly once.
 
 pub mod filter;
+pub mod mongo;
 pub mod sqlite;
 
 use std::time::Duration;

@@ -16,6 +16,7 @@ use crate::event_log::tail::TailEventLog;
 use crate::event_store::postgres::{PostgresEventStore, PostgresOptions};
 use crate::event_store::sqlite::SqliteEventStore;
 use crate::event_store::{self, EventStore};
+use crate::read_store::mongo::{MongoOptions, MongoReadStore};
 use crate::read_store::sqlite::SqliteReadStore;
 use crate::read_store::{self, ReadStore};
 use crate::relay::Relay;
@@ -34,6 +35,13 @@ pub async fn open_event_store(config: &Config) -> Result<Arc<dyn EventStore>, ev
 
 /// Opens the read store.
 pub async fn open_read_store(config: &Config) -> Result<Arc<dyn ReadStore>, read_store::Error> {
+    if config.read_store != "sqlite:" {
+        let options = MongoOptions {
+            url: config.read_store.clone(),
+            prefix: config.mongo.prefix.clone(),
+        };
+        return Ok(Arc::new(MongoReadStore::open(options).await?));
+    }
     Ok(Arc::new(SqliteReadStore::open(&config.data)?))
 }
 

@@ -33,7 +33,7 @@ async fn a_host_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothin
     let profile = Profile::of_run();
     let own = match &profile {
         Profile::Embedded => EMBEDDED,
-        Profile::Cluster(_) => CLUSTER,
+        Profile::Cluster(_) | Profile::Shared(..) => CLUSTER,
     };
     for (place, time) in EVERYWHERE.iter().chain(own) {
         let at = format!("{place}:{time}");

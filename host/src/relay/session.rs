@@ -22,10 +22,9 @@ const PAGE: usize = 256;
 const REPORTS: usize = 1_024;
 /// How often the cursor is saved. What a crash sends again is at most what was sent in this time.
 const SAVE: Duration = Duration::from_millis(250);
-/// How long no acknowledgement may come before the relay says that it waits.
+/// How long no acknowledgement may come before the relay says that it waits, and looks whether the topic is still there.
+/// The client itself believes for half a minute that a topic that is gone is about to appear.
 const STALLED: Duration = Duration::from_secs(2);
-/// How long no acknowledgement may come before the topic is looked at again; a deleted one is found this way.
-const LOST: Duration = Duration::from_secs(10);
 /// How long a stopping relay waits for what is on its way.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -216,7 +215,7 @@ impl<'a> Pump<'a> {
                 () = grown(&mut head, read), if has_room => {}
                 () = tokio::time::sleep_until(self.save_at), if self.unsaved.is_some() => self.save().await,
                 () = tokio::time::sleep_until(self.quiet_since + STALLED), if self.is_waiting() => {
-                    if let Err(reason) = self.complain() {
+                    if let Err(reason) = self.complain().await {
                         return Ended::Failed { reason };
                     }
                 }
@@ -313,14 +312,19 @@ impl<'a> Pump<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Nothing has been acknowledged for a while: says so, and after a longer while gives the session up.
-    fn complain(&mut self) -> Result<(), String> {
+    /// Nothing has been acknowledged for a while: says so, and gives the session up when the topic is gone.
+    async fn complain(&mut self) -> Result<(), String> {
         let reason = self
             .producer
             .complaint()
             .unwrap_or_else(|| "the brokers acknowledge nothing".into());
         self.progress.waiting(&reason);
+        let options = self.session.options.clone();
+        let looked = tokio::task::spawn_blocking(move || topic::is_gone(&options)).await;
         self.quiet_since = Instant::now();
+        if looked.unwrap_or(false) {
+            return Err(format!("the topic {} is gone", self.session.options.topic));
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The topic: whether it is there, made if need be, and what its newest records are.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
@@ -7,6 +8,7 @@ use rdkafka::admin::{
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -73,6 +75,12 @@ pub(super) fn prepare(
         newest: newest(&consumer, options, shape.partitions).map_err(explain)?,
         warnings: warnings(settings.as_ref(), shape.replicas),
     })
+}
+
+/// Tells whether the brokers know that there is no such topic. Blocks.
+pub(super) fn is_gone(options: &KafkaOptions) -> bool {
+    let consumer: Result<Consumer, _> = options.consumer().create_with_context(Reports::default());
+    consumer.is_ok_and(|consumer| matches!(shape(&consumer, options), Ok(None)))
 }
 
 /// Returns the topic's shape once every partition has a leader; none when there is no such topic.
@@ -192,43 +200,40 @@ fn warnings(settings: Option<&ConfigResource>, replicas: usize) -> Vec<String> {
     warnings
 }
 
-/// Reads the last record of each partition.
+/// Reads the last record of each partition, of all at once: one after the other would take a second each.
 fn newest(
     consumer: &Consumer,
     options: &KafkaOptions,
     partitions: i32,
 ) -> Result<Vec<Origin>, KafkaError> {
-    let mut newest = Vec::new();
+    let (mut list, mut pending) = (TopicPartitionList::new(), BTreeSet::new());
     for partition in 0..partitions {
         let (low, high) = consumer.fetch_watermarks(&options.topic, partition, PATIENCE)?;
         if low < high {
-            newest.extend(record_at(consumer, options, partition, high - 1)?);
+            list.add_partition_offset(&options.topic, partition, Offset::Offset(high - 1))?;
+            pending.insert(partition);
         }
     }
-    consumer.unassign()?;
-    Ok(newest)
-}
-
-/// Reads one record; none when it is not of our form, or not there after all.
-fn record_at(
-    consumer: &Consumer,
-    options: &KafkaOptions,
-    partition: i32,
-    offset: i64,
-) -> Result<Option<Origin>, KafkaError> {
-    let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition_offset(&options.topic, partition, Offset::Offset(offset))?;
     consumer.assign(&list)?;
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        match consumer.poll(PATIENCE) {
-            Some(Ok(message)) => return Ok(origin(&message).ok()),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
+    let (mut newest, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+    while !pending.is_empty() {
+        match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
+            Some(Ok(message)) if pending.remove(&message.partition()) => {
+                // One that is not of our form says nothing about identity; followers skip it too.
+                newest.extend(origin(&message).ok());
+            }
+            Some(Ok(_)) => {}
+            // Nothing is there after all, such as the end of a transaction of someone else's.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                pending.remove(&partition);
+            }
             Some(Err(error)) => return Err(error),
+            None if Instant::now() >= deadline => {
+                let late = RDKafkaErrorCode::OperationTimedOut;
+                return Err(KafkaError::MessageConsumption(late));
+            }
             None => {}
         }
     }
-    Err(KafkaError::MessageConsumption(
-        RDKafkaErrorCode::OperationTimedOut,
-    ))
+    Ok(newest)
 }

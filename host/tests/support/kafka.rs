@@ -1,5 +1,7 @@
 //! Places on a real Kafka: a topic of its own per test, over a SQLite event store.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +10,13 @@ use foldhost::event_log::kafka::{KafkaEventLog, KafkaOptions};
 use foldhost::event_store::EventStore;
 use foldhost::event_store::sqlite::SqliteEventStore;
 use foldhost::relay::Relay;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::Offset;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -60,6 +66,39 @@ impl Topic {
         config
     }
 
+    /// Makes the topic before the relay does.
+    pub(crate) async fn make(&self, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let mut topic = NewTopic::new(&self.options.topic, 4, TopicReplication::Fixed(1));
+        for (name, value) in settings {
+            topic = topic.set(name, value);
+        }
+        let made = admin.create_topics([&topic], &AdminOptions::new()).await;
+        made.unwrap()[0].as_ref().unwrap();
+    }
+
+    /// Returns how many records of all partitions are committed for the group.
+    pub(crate) fn committed(&self) -> i64 {
+        let mut config = self.config();
+        let consumer: BaseConsumer = config
+            .set("group.id", &self.options.group)
+            .create()
+            .unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&self.options.topic, 0, self.options.partitions - 1);
+        let patience = Duration::from_secs(5);
+        let Ok(list) = consumer.committed_offsets(list, patience) else {
+            return -1;
+        };
+        let offsets = list.elements().into_iter().map(|one| one.offset());
+        offsets
+            .filter_map(|offset| match offset {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            })
+            .sum()
+    }
+
     pub(crate) async fn delete(&self) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
         let patience = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
@@ -86,9 +125,43 @@ impl Drop for Topic {
     }
 }
 
+/// An address that begins to lead to the brokers only when it is opened. Clients find brokers through it, and then speak
+/// with them directly.
+pub(crate) struct Proxy {
+    port: u16,
+}
+
+impl Proxy {
+    /// Takes an address where nobody listens.
+    pub(crate) fn reserved() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self { port }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Leads everyone to the brokers from now on.
+    pub(crate) async fn open(&self, brokers: &str) {
+        let listener = TcpListener::bind(self.address()).await.unwrap();
+        let brokers = brokers.to_owned();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let brokers = brokers.clone();
+                tokio::spawn(async move {
+                    let mut broker = TcpStream::connect(&brokers).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut broker).await
+                });
+            }
+        });
+    }
+}
+
 /// A store in a folder.
 pub(crate) struct Store {
-    _folder: Folder,
+    folder: Folder,
     pub(crate) store: Arc<dyn EventStore>,
 }
 
@@ -97,9 +170,21 @@ impl Store {
         let folder = Folder::fresh();
         let store = Arc::new(SqliteEventStore::open(folder.path()).unwrap());
         Self {
-            _folder: folder,
+            folder,
             store,
         }
+    }
+
+    /// Makes the store what it was when it had this many events.
+    pub(crate) fn forget_behind(&mut self, position: u64) {
+        let file = rusqlite::Connection::open(self.folder.path().join("events.db")).unwrap();
+        file.execute_batch(&format!(
+            "DROP TRIGGER events_are_never_deleted;
+             DELETE FROM events WHERE position > {position};
+             DELETE FROM cursors;"
+        ))
+        .unwrap();
+        self.store = Arc::new(SqliteEventStore::open(self.folder.path()).unwrap());
     }
 }
 

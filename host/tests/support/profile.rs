@@ -13,8 +13,10 @@ use foldhost::Config;
 pub(crate) enum Profile {
     /// Everything in the data folder.
     Embedded,
-    /// Three servers.
+    /// Three servers, on which a host's things are named by its folder.
     Cluster(Servers),
+    /// Three servers, on which several hosts have their things together, under one name.
+    Shared(Servers, String),
 }
 
 /// Where the servers are.
@@ -55,12 +57,18 @@ impl Profile {
         }
     }
 
+    /// A profile whose hosts have their things together, unlike any others.
+    pub(crate) fn shared(servers: Servers) -> Self {
+        Self::Shared(servers, name_of(&uuid::Uuid::now_v7().to_string()))
+    }
+
     /// The settings of a host whose data folder this is, as keys of its configuration.
     pub(crate) fn settings(&self, data: &Path) -> Vec<(&'static str, String)> {
-        let Self::Cluster(servers) = self else {
-            return Vec::new();
+        let (servers, name) = match self {
+            Self::Embedded => return Vec::new(),
+            Self::Cluster(servers) => (servers, name_of(&data.display().to_string())),
+            Self::Shared(servers, name) => (servers, name.clone()),
         };
-        let name = name_of(data);
         vec![
             ("event_store", servers.postgres.clone()),
             ("event_log", format!("kafka://{}/{name}", servers.kafka)),
@@ -96,9 +104,8 @@ impl Profile {
     }
 }
 
-/// Unique per folder, stable over restarts, and a valid name on each server.
-fn name_of(data: &Path) -> String {
-    let shown = data.display().to_string();
-    let digest = foldhost::message::Digest::of(shown.as_bytes()).to_string();
+/// The same for the same text, and a valid name on each server.
+fn name_of(text: &str) -> String {
+    let digest = foldhost::message::Digest::of(text.as_bytes()).to_string();
     format!("t_{}", &digest[..24])
 }

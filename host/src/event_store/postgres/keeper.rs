@@ -56,20 +56,16 @@ pub(super) async fn open(address: &Address, state: &State) -> Result<Option<PgLi
 
 /// Follows the store until the task is ended from outside.
 pub(super) async fn keep(address: Address, state: Arc<State>, mut first: Option<PgListener>) {
-    let mut was_reached = first.is_some();
     loop {
         let listener = match first.take() {
             Some(listener) => listener,
             None => {
                 let listener = begin_patiently(&address, &state).await;
                 tracing::info!("the event store is reached");
-                if was_reached {
-                    state.next_epoch();
-                }
+                state.next_epoch();
                 listener
             }
         };
-        was_reached = true;
         let error = follow(listener, &address, &state).await;
         tracing::warn!(%error, "the event store is out of reach");
     }
