@@ -116,10 +116,15 @@ async fn events_arrive_over_kafka_equal_to_those_in_the_store() {
     fill(&place.store.store, "a", 50).await;
     eventually("the log's having merged all", async || {
         let status = place.log.status();
-        (status.position == Position(50)).then_some(()).ok_or(status)
+        (status.position == Position(50))
+            .then_some(())
+            .ok_or(status)
     })
     .await;
-    assert_eq!(follow(&place.log, 0, 50).await, all(&place.store.store).await);
+    assert_eq!(
+        follow(&place.log, 0, 50).await,
+        all(&place.store.store).await
+    );
     let status = place.log.status();
     assert!(status.from_kafka > status.from_store, "{status:?}");
     assert_eq!((status.lag, status.foreign, status.malformed), (0, 0, 0));
@@ -214,7 +219,10 @@ async fn other_applications_read_cloud_events_in_the_order_of_their_streams() {
         assert_eq!(event.version.0, *version + 1, "{headers}");
         *version = event.version.0;
         let partition = partitions.entry(event.stream.as_str());
-        assert_eq!(*partition.or_insert(&record["partition"]), &record["partition"]);
+        assert_eq!(
+            *partition.or_insert(&record["partition"]),
+            &record["partition"]
+        );
     }
 }
 
@@ -299,7 +307,12 @@ async fn a_topic_ahead_of_its_store_stops_the_relay() {
     let Some(place) = place().await else { return };
     fill(&place.store.store, "a", 5).await;
     carried(&place.relay, &place.store.store).await;
-    let Place { relay, topic, mut store, .. } = place;
+    let Place {
+        relay,
+        topic,
+        mut store,
+        ..
+    } = place;
     relay.stop().await;
     // The same store, restored from before its third event: the cursor too is of that time.
     store.forget_behind(2);
@@ -318,7 +331,10 @@ async fn followers_go_on_while_the_topic_is_gone_and_the_relay_makes_it_again() 
     assert_eq!(positions(&follow(&place.log, 0, 20).await), numbers(1..=20));
     place.topic.delete().await;
     fill(store, "b", 20).await;
-    assert_eq!(positions(&follow(&place.log, 20, 40).await), numbers(21..=40));
+    assert_eq!(
+        positions(&follow(&place.log, 20, 40).await),
+        numbers(21..=40)
+    );
     carried(&place.relay, store).await;
     let before = place.log.status().from_kafka;
     eventually("events coming over Kafka again", async || {
@@ -379,7 +395,11 @@ async fn three_followers_see_each_of_twenty_thousand_events_once_and_in_order() 
 #[tokio::test]
 async fn a_setting_that_cannot_work_is_refused_by_name_before_anything_starts() {
     let store = Store::fresh().store;
-    for (name, value) in [("acks", "1"), ("security.protocol", "ssl"), ("no.such", "x")] {
+    for (name, value) in [
+        ("acks", "1"),
+        ("security.protocol", "ssl"),
+        ("no.such", "x"),
+    ] {
         let mut options = KafkaOptions::parse_url("kafka://127.0.0.1:1/t").unwrap();
         options.client.insert(name.to_owned(), value.to_owned());
         let refused = KafkaEventLog::open(options, Arc::clone(&store));

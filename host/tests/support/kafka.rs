@@ -169,10 +169,7 @@ impl Store {
     pub(crate) fn fresh() -> Self {
         let folder = Folder::fresh();
         let store = Arc::new(SqliteEventStore::open(folder.path()).unwrap());
-        Self {
-            folder,
-            store,
-        }
+        Self { folder, store }
     }
 
     /// Makes the store what it was when it had this many events.

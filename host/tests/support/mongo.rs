@@ -84,7 +84,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let (url, name) = (self.url(), self.name.clone());
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
                 let client = Client::with_uri_str(url).await?;
                 client.database(&name).drop().await

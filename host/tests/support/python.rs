@@ -46,8 +46,7 @@ fn python() -> Option<&'static Path> {
                 let output = command.output();
                 output.is_ok_and(|output| output.status.success())
             };
-            let is_there =
-                || works(Command::new(&python).args(["-c", "import confluent_kafka"]));
+            let is_there = || works(Command::new(&python).args(["-c", "import confluent_kafka"]));
             let is_made = is_there()
                 || works(Command::new("python3").args(["-m", "venv"]).arg(&folder))
                     && works(Command::new(&python).args([

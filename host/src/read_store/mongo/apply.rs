@@ -64,8 +64,14 @@ impl Applier {
     pub(super) async fn guard(&self) -> Result<Guard, Error> {
         let ask = || async {
             let built = self.database.run_command(doc! {"buildInfo": 1}).await?;
-            let ferret = built.get_str("ferretdbVersion").is_ok_and(|version| !version.starts_with("v2"));
-            Ok::<_, Error>(if ferret { Guard::Owner } else { Guard::Document })
+            let ferret = built
+                .get_str("ferretdbVersion")
+                .is_ok_and(|version| !version.starts_with("v2"));
+            Ok::<_, Error>(if ferret {
+                Guard::Owner
+            } else {
+                Guard::Document
+            })
         };
         self.guard.get_or_try_init(ask).await.copied()
     }
@@ -80,7 +86,8 @@ impl Applier {
         let guard = self.guard().await?;
         for (collection, documents) in by_collection(puts) {
             for chunk in chunks(documents) {
-                self.write(generation, collection, chunk, (guard, seq, held)).await?;
+                self.write(generation, collection, chunk, (guard, seq, held))
+                    .await?;
             }
         }
         Ok(())
@@ -133,7 +140,9 @@ impl Applier {
         let mut done = true;
         for error in answer.get_array("writeErrors").into_iter().flatten() {
             let error = error.as_document();
-            let code = error.and_then(|error| error.get_i32("code").ok()).unwrap_or_default();
+            let code = error
+                .and_then(|error| error.get_i32("code").ok())
+                .unwrap_or_default();
             if code != failure::DUPLICATE {
                 let message = error.and_then(|error| error.get_str("errmsg").ok());
                 return Err(failure::of_code(code, message.unwrap_or("a write failed")));
@@ -149,10 +158,19 @@ impl Applier {
     }
 
     /// Returns the ids of the documents that carry this slot or a later one.
-    async fn late(&self, collection: &str, documents: &[&Document], seq: u64) -> Result<HashSet<String>, Error> {
-        let ids: Vec<&str> = documents.iter().filter_map(|document| id(document)).collect();
+    async fn late(
+        &self,
+        collection: &str,
+        documents: &[&Document],
+        seq: u64,
+    ) -> Result<HashSet<String>, Error> {
+        let ids: Vec<&str> = documents
+            .iter()
+            .filter_map(|document| id(document))
+            .collect();
         let collection = self.database.collection::<Document>(collection);
-        let find = collection.find(doc! {"_id": {"$in": ids}, format!("{OURS}.seq"): {"$gte": seq as i64}});
+        let find = collection
+            .find(doc! {"_id": {"$in": ids}, format!("{OURS}.seq"): {"$gte": seq as i64}});
         let mut found = find.projection(doc! {"_id": 1}).await?;
         let mut late = HashSet::new();
         while found.advance().await? {
@@ -183,7 +201,10 @@ fn command(collection: &str, documents: &[&Document], guard: Guard, seq: u64) ->
 fn by_collection(puts: &[Put]) -> Vec<(&str, Vec<&Document>)> {
     let mut groups: Vec<(&str, Vec<&Document>)> = Vec::new();
     for put in puts {
-        match groups.iter_mut().find(|(collection, _)| *collection == put.collection) {
+        match groups
+            .iter_mut()
+            .find(|(collection, _)| *collection == put.collection)
+        {
             Some((_, documents)) => documents.push(&put.document),
             None => groups.push((&put.collection, vec![&put.document])),
         }

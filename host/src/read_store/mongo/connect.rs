@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::doc;
 use mongodb::error::{Error as Driver, ErrorKind};
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Database};
 
 use super::super::Error;
-use super::failure;
 use super::MongoOptions;
+use super::failure;
 
 /// How long a call looks for a server before it says that there is none, unless the URL says otherwise.
 const SELECTION: Duration = Duration::from_secs(2);
@@ -32,12 +34,20 @@ pub(super) async fn open(options: &MongoOptions) -> Result<Database, Error> {
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if options.prefix.len() > MAX_PREFIX || !options.prefix.bytes().all(plain) {
-        return Err(refused("has a prefix that is not at most 40 letters, digits, _ and -".into()));
+        return Err(refused(
+            "has a prefix that is not at most 40 letters, digits, _ and -".into(),
+        ));
     }
-    let mut parsed = ClientOptions::parse(&options.url)
-        .await
-        .map_err(|error| refused(format!("is no URL of a MongoDB server: {}", failure::reason(&error))))?;
-    let name = parsed.default_database.clone().filter(|name| !name.is_empty());
+    let mut parsed = ClientOptions::parse(&options.url).await.map_err(|error| {
+        refused(format!(
+            "is no URL of a MongoDB server: {}",
+            failure::reason(&error)
+        ))
+    })?;
+    let name = parsed
+        .default_database
+        .clone()
+        .filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| refused("names no database: mongodb://host/database".into()))?;
     configure(&mut parsed);
     let client = Client::with_options(parsed)
@@ -54,7 +64,12 @@ fn configure(options: &mut ClientOptions) {
     options.app_name.get_or_insert_with(|| "foldhost".into());
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    options.write_concern = Some(
+        WriteConcern::builder()
+            .w(Acknowledgment::Majority)
+            .journal(true)
+            .build(),
+    );
 }
 
 /// Tries for a while; a server that does not answer may answer later, one that answers wrongly never will.
@@ -73,7 +88,10 @@ async fn reach(database: &Database) -> Result<(), String> {
                     return Err(reason);
                 }
                 if Instant::now() > deadline {
-                    tracing::warn!(reason = failure::reason(&error), "the read store does not answer yet");
+                    tracing::warn!(
+                        reason = failure::reason(&error),
+                        "the read store does not answer yet"
+                    );
                     return Ok(());
                 }
             }
@@ -84,17 +102,25 @@ async fn reach(database: &Database) -> Result<(), String> {
 
 /// Asks the server for its wire version, in a way that needs valid credentials.
 async fn probe(database: &Database) -> Result<i32, Driver> {
-    database.run_command(doc! {"listCollections": 1, "nameOnly": true, "cursor": {"batchSize": 1}}).await?;
+    database
+        .run_command(doc! {"listCollections": 1, "nameOnly": true, "cursor": {"batchSize": 1}})
+        .await?;
     let hello = database.run_command(doc! {"hello": 1}).await?;
-    Ok(hello.get_i32("maxWireVersion").unwrap_or(OLDEST_WIRE_VERSION))
+    Ok(hello
+        .get_i32("maxWireVersion")
+        .unwrap_or(OLDEST_WIRE_VERSION))
 }
 
 /// Returns why it makes no sense to try again.
 fn lasting(error: &Driver) -> Option<String> {
     let reason = failure::reason(error);
     match &*error.kind {
-        ErrorKind::Authentication { .. } => Some(format!("has credentials that the server refuses: {reason}")),
-        ErrorKind::IncompatibleServer { .. } => Some(format!("leads to a server that does not fit: {reason}")),
+        ErrorKind::Authentication { .. } => {
+            Some(format!("has credentials that the server refuses: {reason}"))
+        }
+        ErrorKind::IncompatibleServer { .. } => {
+            Some(format!("leads to a server that does not fit: {reason}"))
+        }
         ErrorKind::ServerSelection { message, .. } if message.contains("wire version") => {
             Some(format!("leads to a server that does not fit: {reason}"))
         }

@@ -47,8 +47,12 @@ pub(super) fn encode(
     }
     stored.insert(OURS, ours);
     let bytes = json.as_str().len();
-    if bytes > MAX_BYTES / 2 && stored.to_vec().map_or(usize::MAX, |stored| stored.len()) > MAX_BYTES {
-        return Err(format!("its {bytes} bytes are more than the database takes"));
+    if bytes > MAX_BYTES / 2
+        && stored.to_vec().map_or(usize::MAX, |stored| stored.len()) > MAX_BYTES
+    {
+        return Err(format!(
+            "its {bytes} bytes are more than the database takes"
+        ));
     }
     Ok(stored)
 }
@@ -123,8 +127,11 @@ impl Encoder {
                 Bson::Array(items.collect::<Result<_, _>>()?)
             }
             Value::Number(number) => {
-                self.exact &= number.as_f64() != Some(0.0) || number.as_i64().is_some() || !is_negative_zero(number);
-                self::number(number).ok_or_else(|| format!("the integer {number} is beyond 64 signed bits"))?
+                self.exact &= number.as_f64() != Some(0.0)
+                    || number.as_i64().is_some()
+                    || !is_negative_zero(number);
+                self::number(number)
+                    .ok_or_else(|| format!("the integer {number} is beyond 64 signed bits"))?
             }
             Value::Null | Value::Bool(_) | Value::String(_) => scalar(value).unwrap_or(Bson::Null),
         })
@@ -155,13 +162,22 @@ impl Encoder {
             return name.to_owned();
         }
         self.exact = false;
-        let shown = name.replace('.', "\u{ff0e}").replace('$', "\u{ff04}").replace('\0', "\u{fffd}");
-        if shown.is_empty() { "\u{fffd}".into() } else { shown }
+        let shown = name
+            .replace('.', "\u{ff0e}")
+            .replace('$', "\u{ff04}")
+            .replace('\0', "\u{fffd}");
+        if shown.is_empty() {
+            "\u{fffd}".into()
+        } else {
+            shown
+        }
     }
 }
 
 fn is_negative_zero(number: &Number) -> bool {
-    number.as_f64().is_some_and(|float| float == 0.0 && float.is_sign_negative())
+    number
+        .as_f64()
+        .is_some_and(|float| float == 0.0 && float.is_sign_negative())
 }
 
 fn number(number: &Number) -> Option<Bson> {
@@ -193,7 +209,10 @@ fn to_date(stored: &mut Document, path: &[String]) {
 }
 
 fn object(stored: Document) -> Map<String, Value> {
-    stored.into_iter().map(|(name, value)| (name, json(value))).collect()
+    stored
+        .into_iter()
+        .map(|(name, value)| (name, json(value)))
+        .collect()
 }
 
 fn json(value: Bson) -> Value {
@@ -205,7 +224,9 @@ fn json(value: Bson) -> Value {
         Bson::Int32(integer) => integer.into(),
         Bson::Int64(integer) => integer.into(),
         Bson::Double(float) => Number::from_f64(float).map_or(Value::Null, Value::Number),
-        Bson::DateTime(date) => Time(date.timestamp_millis().saturating_mul(1_000)).to_string().into(),
+        Bson::DateTime(date) => Time(date.timestamp_millis().saturating_mul(1_000))
+            .to_string()
+            .into(),
         Bson::Null => Value::Null,
         // We write none of the others; what people wrote is shown as well as JSON can.
         other => Value::String(other.to_string()),

@@ -12,8 +12,8 @@ pub(super) const NAMESPACE_EXISTS: i32 = 48;
 pub(super) const TIME_LIMIT: i32 = 50;
 /// What passes: no primary, an election, a shutdown, a lost network, a write that waits too long for its majority.
 const TRANSIENT: [i32; 24] = [
-    6, 7, 43, 50, 64, 89, 91, 112, 134, 175, 189, 202, 237, 262, 290, 317, 9001, 10058, 10107, 11600, 11601,
-    11602, 13435, 13436,
+    6, 7, 43, 50, 64, 89, 91, 112, 134, 175, 189, 202, 237, 262, 290, 317, 9001, 10058, 10107,
+    11600, 11601, 11602, 13435, 13436,
 ];
 /// The longest reason that is passed on.
 const MAX_REASON: usize = 300;

@@ -60,10 +60,14 @@ impl Generations {
                 projection: projection.into(),
                 number: number as u64,
             };
-            let declared = specs.iter().map(|spec| layout::declare(&self.prefix, generation.number, spec));
+            let declared = specs
+                .iter()
+                .map(|spec| layout::declare(&self.prefix, generation.number, spec));
             let declared = declared.collect::<Result<Vec<_>, _>>()?;
             let first = Slot::created(&generation, &self.owner, store, plugin);
-            if self.slots.claim(&first).await? == Claim::Ours && self.collections(&declared, specs).await? {
+            if self.slots.claim(&first).await? == Claim::Ours
+                && self.collections(&declared, specs).await?
+            {
                 self.publish(&generation, declared).await?;
                 return Ok(generation);
             }
@@ -74,13 +78,19 @@ impl Generations {
     }
 
     /// Creates the collections with their indexes; tells whether all names were free.
-    async fn collections(&self, declared: &[Declared], specs: &[CollectionSpec]) -> Result<bool, Error> {
+    async fn collections(
+        &self,
+        declared: &[Declared],
+        specs: &[CollectionSpec],
+    ) -> Result<bool, Error> {
         for (declared, spec) in declared.iter().zip(specs) {
             let create = doc! {"create": &declared.documents};
             match self.database.run_command(create).await {
                 Ok(_) => {}
                 // Left over from another projection or another time: it is not ours to touch.
-                Err(error) if failure::code(&error) == Some(failure::NAMESPACE_EXISTS) => return Ok(false),
+                Err(error) if failure::code(&error) == Some(failure::NAMESPACE_EXISTS) => {
+                    return Ok(false);
+                }
                 Err(error) => return Err(error.into()),
             }
             let indexes = layout::indexes(spec);
@@ -92,7 +102,11 @@ impl Generations {
         Ok(true)
     }
 
-    async fn publish(&self, generation: &GenerationId, collections: Vec<Declared>) -> Result<(), Error> {
+    async fn publish(
+        &self,
+        generation: &GenerationId,
+        collections: Vec<Declared>,
+    ) -> Result<(), Error> {
         let number = generation.number as i64;
         let entry = Entry {
             number,
@@ -104,7 +118,9 @@ impl Generations {
             reason: error.to_string(),
         })?;
         let change = doc! {"$max": {"last": number}, "$set": {place(generation): entry}};
-        let update = self.aliases.update_one(doc! {"_id": &generation.projection}, change);
+        let update = self
+            .aliases
+            .update_one(doc! {"_id": &generation.projection}, change);
         update.upsert(true).await?;
         Ok(())
     }
@@ -114,7 +130,11 @@ impl Generations {
         let Some(alias) = self.alias(projection).await? else {
             return Ok(Vec::new());
         };
-        let mut entries: Vec<&Entry> = alias.generations.values().filter(|entry| !entry.dropping).collect();
+        let mut entries: Vec<&Entry> = alias
+            .generations
+            .values()
+            .filter(|entry| !entry.dropping)
+            .collect();
         entries.sort_by_key(|entry| entry.number);
         let mut generations = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -205,17 +225,26 @@ impl Generations {
     /// Deletes all that a generation has; what fails half-way is found again by the mark in its entry.
     async fn delete(&self, generation: &GenerationId) -> Result<(), Error> {
         let alias = self.alias(&generation.projection).await?;
-        let entry = alias.and_then(|mut alias| alias.generations.remove(&names::entry(generation.number)));
+        let entry =
+            alias.and_then(|mut alias| alias.generations.remove(&names::entry(generation.number)));
         self.fence(generation).await?;
         for declared in entry.iter().flat_map(|entry| &entry.collections) {
-            self.database.collection::<Document>(&declared.documents).drop().await?;
+            self.database
+                .collection::<Document>(&declared.documents)
+                .drop()
+                .await?;
         }
         self.parked.forget(generation).await?;
         let ids = names::all_of(generation);
-        let redo = self.database.collection::<Document>(&format!("{}{}", self.prefix, names::REDO));
-        redo.delete_many(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}}).await?;
+        let redo = self
+            .database
+            .collection::<Document>(&format!("{}{}", self.prefix, names::REDO));
+        redo.delete_many(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}})
+            .await?;
         let change = doc! {"$unset": {place(generation): ""}};
-        self.aliases.update_one(doc! {"_id": &generation.projection}, change).await?;
+        self.aliases
+            .update_one(doc! {"_id": &generation.projection}, change)
+            .await?;
         Ok(())
     }
 
@@ -249,7 +278,12 @@ impl Generations {
     }
 
     async fn changed(&self, unchanged: Document, change: Document) -> Result<bool, Error> {
-        Ok(self.aliases.update_one(unchanged, change).await?.matched_count > 0)
+        Ok(self
+            .aliases
+            .update_one(unchanged, change)
+            .await?
+            .matched_count
+            > 0)
     }
 }
 
@@ -267,6 +301,9 @@ fn place(generation: &GenerationId) -> String {
 
 fn contended(generation: &GenerationId) -> Error {
     Error::Unavailable {
-        reason: format!("generation {} of {} is being changed by others", generation.number, generation.projection),
+        reason: format!(
+            "generation {} of {} is being changed by others",
+            generation.number, generation.projection
+        ),
     }
 }

@@ -91,7 +91,9 @@ impl Layout {
     /// Tells whether times under a path are kept as dates.
     pub(super) fn is_date(&self, path: &FieldPath) -> bool {
         let names = path.as_str().split('.');
-        self.dates.iter().any(|date| date.iter().map(String::as_str).eq(names.clone()))
+        self.dates
+            .iter()
+            .any(|date| date.iter().map(String::as_str).eq(names.clone()))
     }
 }
 
@@ -99,7 +101,11 @@ impl Entry {
     /// Returns the collections, ready for use.
     pub(super) fn layouts(&self) -> Result<Layouts, Error> {
         let layouts = self.collections.iter().map(|declared| {
-            let indexed = declared.indexed.iter().map(|path| parse(path)).collect::<Result<_, _>>()?;
+            let indexed = declared
+                .indexed
+                .iter()
+                .map(|path| parse(path))
+                .collect::<Result<_, _>>()?;
             let dates = declared.dates.iter();
             let dates = dates.map(|path| path.split('.').map(ToOwned::to_owned).collect());
             let layout = Layout {

@@ -61,7 +61,11 @@ pub(super) fn entry(number: u64) -> String {
 }
 
 fn under(generation: &GenerationId) -> String {
-    format!("{}/{:010}/", escape(&generation.projection), generation.number)
+    format!(
+        "{}/{:010}/",
+        escape(&generation.projection),
+        generation.number
+    )
 }
 
 fn escape(name: &str) -> String {
@@ -84,7 +88,13 @@ mod tests {
         let ours = all_of(&generation("a", 1));
         assert!(ours.contains(&slot(&generation("a", 1), 0)));
         assert!(ours.contains(&slot(&generation("a", 1), u64::MAX)));
-        for (projection, number) in [("a", 2), ("a", 10), ("a/0000000001", 1), ("b", 1), ("a%", 1)] {
+        for (projection, number) in [
+            ("a", 2),
+            ("a", 10),
+            ("a/0000000001", 1),
+            ("b", 1),
+            ("a%", 1),
+        ] {
             let id = slot(&generation(projection, number), 5);
             assert!(!ours.contains(&id), "{id}");
         }

@@ -26,7 +26,11 @@ impl Order {
             }),
         };
         let keys = find.sort.iter().map(key).collect::<Result<Vec<_>, _>>()?;
-        if find.after.as_ref().is_some_and(|place| place.values.len() != keys.len()) {
+        if find
+            .after
+            .as_ref()
+            .is_some_and(|place| place.values.len() != keys.len())
+        {
             return Err(Error::Refused {
                 reason: "the place was taken in another order".into(),
             });
@@ -54,7 +58,11 @@ impl Order {
         for ((_, descending), (a, b)) in pairs {
             let ordering = compare_values(a, b);
             if ordering.is_ne() {
-                return if *descending { ordering.reverse() } else { ordering };
+                return if *descending {
+                    ordering.reverse()
+                } else {
+                    ordering
+                };
             }
         }
         a.id.as_bytes().cmp(b.id.as_bytes())

@@ -11,9 +11,9 @@ use tokio::sync::Mutex as Gate;
 use super::super::{Checkpoint, Commit, Error, GenerationId};
 use super::apply::{Applier, jitter};
 use super::layout::Layouts;
+use super::names;
 use super::redo::{self, Redo};
 use super::slots::{Claim, Kind, Slot, Slots};
-use super::names;
 
 /// Tries of a take-over from an owner that keeps committing.
 const TRIES: u32 = 50;
@@ -64,15 +64,26 @@ impl Owners {
         if !slot.applied {
             // Its writes are in the new slot as well by now; whoever takes over from us finds them there.
             let puts = self.redo.load(generation, &slot, &slot.id).await?;
-            self.applier.apply(generation, &puts, (slot.redo as u64, slot.slot as u64)).await?;
+            self.applier
+                .apply(generation, &puts, (slot.redo as u64, slot.slot as u64))
+                .await?;
             self.slots.applied(&slot.id).await?;
         }
         self.redo.forget_before(generation, &slot).await?;
         self.slots.forget_before(generation, &slot, true).await?;
-        tracing::debug!(projection = generation.projection, generation = generation.number, from = former, "taken over");
+        tracing::debug!(
+            projection = generation.projection,
+            generation = generation.number,
+            from = former,
+            "taken over"
+        );
         let checkpoint = slot.checkpoint()?;
         held.newest.store(slot.slot, Ordering::Relaxed);
-        *ours = Some(Slot { applied: true, parts: 0, ..slot });
+        *ours = Some(Slot {
+            applied: true,
+            parts: 0,
+            ..slot
+        });
         Ok(checkpoint)
     }
 
@@ -97,7 +108,10 @@ impl Owners {
             tokio::time::sleep(jitter(Duration::from_millis(10))).await;
         }
         Err(Error::Unavailable {
-            reason: format!("the owner of generation {} of {} goes on", generation.number, generation.projection),
+            reason: format!(
+                "the owner of generation {} of {} goes on",
+                generation.number, generation.projection
+            ),
         })
     }
 
@@ -111,10 +125,15 @@ impl Owners {
         let lost = || Error::LostOwnership {
             generation: generation.clone(),
         };
-        let held = self.all().get(generation).map(Arc::clone).ok_or_else(lost)?;
+        let held = self
+            .all()
+            .get(generation)
+            .map(Arc::clone)
+            .ok_or_else(lost)?;
         let mut ours = held.slot.lock().await;
         let last = ours.clone().ok_or_else(lost)?;
-        let repeated = last.kind == Kind::Committed && (last.sequence as u64).checked_sub(1) == Some(sequence);
+        let repeated =
+            last.kind == Kind::Committed && (last.sequence as u64).checked_sub(1) == Some(sequence);
         if last.sequence as u64 != sequence && !repeated {
             return Err(lost());
         }
@@ -153,11 +172,18 @@ impl Owners {
             return Ok(());
         }
         let puts = self.redo.load(generation, last, &last.id).await?;
-        self.applier.apply(generation, &puts, (last.redo as u64, last.slot as u64)).await
+        self.applier
+            .apply(generation, &puts, (last.redo as u64, last.slot as u64))
+            .await
     }
 
     /// The slot of a commit; what was committed before it is applied.
-    fn next(&self, generation: &GenerationId, last: Slot, (commit, digest): (&Commit, String)) -> Slot {
+    fn next(
+        &self,
+        generation: &GenerationId,
+        last: Slot,
+        (commit, digest): (&Commit, String),
+    ) -> Slot {
         let (before, deviates) = (last.position, last.deviates || commit.deviates);
         let sequence = last.sequence + 1;
         let next = last.next(generation, &self.token, Kind::Committed);

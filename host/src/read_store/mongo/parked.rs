@@ -54,13 +54,18 @@ impl Parked {
 
     /// Counts a generation's parked events.
     pub(super) async fn count(&self, generation: &GenerationId) -> Result<u64, Error> {
-        Ok(self.0.count_documents(which(generation, Bound::Unbounded)).await?)
+        Ok(self
+            .0
+            .count_documents(which(generation, Bound::Unbounded))
+            .await?)
     }
 
     /// Deletes all that a generation has parked.
     pub(super) async fn forget(&self, generation: &GenerationId) -> Result<(), Error> {
         let ids = names::all_of(generation);
-        self.0.delete_many(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}}).await?;
+        self.0
+            .delete_many(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}})
+            .await?;
         Ok(())
     }
 }

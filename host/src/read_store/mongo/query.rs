@@ -29,7 +29,11 @@ pub(super) fn condition(layout: &Layout, filter: &Filter, behind: Option<Documen
     }
     let mut all: Vec<Document> = wanted.into_iter().chain(behind).collect();
     all.push(not_deleted());
-    if all.len() == 1 { all.remove(0) } else { doc! {"$and": all} }
+    if all.len() == 1 {
+        all.remove(0)
+    } else {
+        doc! {"$and": all}
+    }
 }
 
 /// Returns the condition that a document is not a tombstone.
@@ -59,7 +63,11 @@ pub(super) fn behind(layout: &Layout, order: &Order, place: &Place) -> Option<Do
     let mut alternatives = Vec::new();
     let mut same = Vec::new();
     for ((path, descending), value) in order.keys.iter().zip(&place.values) {
-        let value = if path.is_id() { Bson::String(place.id.clone()) } else { stored(layout, path, value)? };
+        let value = if path.is_id() {
+            Bson::String(place.id.clone())
+        } else {
+            stored(layout, path, value)?
+        };
         let beyond = beyond(path, *descending, &value);
         alternatives.extend(beyond.into_iter().map(|beyond| {
             let mut all = same.clone();
@@ -121,7 +129,10 @@ fn stored(layout: &Layout, path: &FieldPath, value: &Value) -> Option<Bson> {
 fn superset(layout: &Layout, filter: &Filter) -> Option<Document> {
     match filter {
         Filter::And(filters) => {
-            let mut all: Vec<Document> = filters.iter().filter_map(|filter| superset(layout, filter)).collect();
+            let mut all: Vec<Document> = filters
+                .iter()
+                .filter_map(|filter| superset(layout, filter))
+                .collect();
             match all.len() {
                 0 => None,
                 1 => Some(all.remove(0)),
@@ -129,8 +140,12 @@ fn superset(layout: &Layout, filter: &Filter) -> Option<Document> {
             }
         }
         Filter::Or(filters) => {
-            let any: Option<Vec<Document>> = filters.iter().map(|filter| superset(layout, filter)).collect();
-            any.filter(|any| !any.is_empty()).map(|any| doc! {"$or": any})
+            let any: Option<Vec<Document>> = filters
+                .iter()
+                .map(|filter| superset(layout, filter))
+                .collect();
+            any.filter(|any| !any.is_empty())
+                .map(|any| doc! {"$or": any})
         }
         Filter::Field(path, comparison) => field(layout, path, comparison),
     }
@@ -144,7 +159,11 @@ fn field(layout: &Layout, path: &FieldPath, comparison: &Comparison) -> Option<D
             .into_iter()
             .map(|bound| doc! {path.as_str(): {operator: bound}})
             .collect();
-        Some(if any.len() == 1 { any.remove(0) } else { doc! {"$or": any} })
+        Some(if any.len() == 1 {
+            any.remove(0)
+        } else {
+            doc! {"$or": any}
+        })
     };
     match comparison {
         // Servers disagree on null and missing behind arrays.
@@ -158,7 +177,9 @@ fn field(layout: &Layout, path: &FieldPath, comparison: &Comparison) -> Option<D
         Comparison::Lte(value) if known => range("$lte", value),
         Comparison::Gt(value) if known => range("$gt", value),
         Comparison::Gte(value) if known => range("$gte", value),
-        Comparison::Prefix(prefix) if known && !layout.is_date(path) => Some(prefixed(path, prefix)),
+        Comparison::Prefix(prefix) if known && !layout.is_date(path) => {
+            Some(prefixed(path, prefix))
+        }
         _ => None,
     }
 }
@@ -186,7 +207,9 @@ fn forms(layout: &Layout, path: &FieldPath, value: &Value) -> Option<Vec<Bson>> 
 fn prefixed(path: &FieldPath, prefix: &str) -> Document {
     let mut range = doc! {"$gte": prefix};
     let mut characters = prefix.chars();
-    let next = characters.next_back().and_then(|last| char::from_u32(last as u32 + 1));
+    let next = characters
+        .next_back()
+        .and_then(|last| char::from_u32(last as u32 + 1));
     if let Some(next) = next {
         let begin = characters.as_str();
         range.insert("$lt", format!("{begin}{next}"));

@@ -39,7 +39,11 @@ impl<'a> Documents<'a> {
     }
 
     /// Reads documents by id.
-    pub(super) async fn get(&self, ids: &[String], guard: Guard) -> Result<Vec<(String, Json)>, Error> {
+    pub(super) async fn get(
+        &self,
+        ids: &[String],
+        guard: Guard,
+    ) -> Result<Vec<(String, Json)>, Error> {
         let stored = match (ids, guard) {
             ([], _) => Vec::new(),
             ([id], _) => self.one(id).await?.into_iter().collect(),
@@ -47,7 +51,12 @@ impl<'a> Documents<'a> {
             (ids, Guard::Owner) => {
                 let mut all = Vec::new();
                 for some in ids.chunks(READS) {
-                    all.extend(try_join_all(some.iter().map(|id| self.one(id))).await?.into_iter().flatten());
+                    all.extend(
+                        try_join_all(some.iter().map(|id| self.one(id)))
+                            .await?
+                            .into_iter()
+                            .flatten(),
+                    );
                 }
                 all
             }
@@ -113,8 +122,16 @@ impl<'a> Documents<'a> {
         Ok(first.into_found())
     }
 
-    async fn cursor(&self, condition: Document, sort: Option<Document>, limit: usize) -> Result<Cursor<Document>, Error> {
-        let batch = u32::try_from(limit).unwrap_or(BATCH).saturating_add(1).min(BATCH);
+    async fn cursor(
+        &self,
+        condition: Document,
+        sort: Option<Document>,
+        limit: usize,
+    ) -> Result<Cursor<Document>, Error> {
+        let batch = u32::try_from(limit)
+            .unwrap_or(BATCH)
+            .saturating_add(1)
+            .min(BATCH);
         let find = self.collection.find(condition).max_time(QUERY_LIMIT);
         let find = match sort {
             Some(sort) => find.sort(sort).batch_size(batch).allow_disk_use(true),
@@ -124,7 +141,11 @@ impl<'a> Documents<'a> {
     }
 
     /// Finds documents by a filter of the database itself, in order of id.
-    pub(super) async fn find_raw(&self, filter: &str, limit: usize) -> Result<Vec<(String, Json)>, Error> {
+    pub(super) async fn find_raw(
+        &self,
+        filter: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Json)>, Error> {
         let filter: Document = serde_json::from_str(filter).map_err(|error| Error::Refused {
             reason: format!("the filter is no extended JSON: {error}"),
         })?;

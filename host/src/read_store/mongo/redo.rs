@@ -48,9 +48,16 @@ pub(super) fn puts(
         });
     }
     let again: HashSet<_> = commit.park.iter().map(|event| event.position).collect();
-    let unpark = commit.unpark.iter().filter(|position| !again.contains(position));
-    let gone = unpark.map(|position| document::tombstone(&names::parked(generation, *position), seq));
-    let come = commit.park.iter().map(|event| parked::encode(generation, event, seq));
+    let unpark = commit
+        .unpark
+        .iter()
+        .filter(|position| !again.contains(position));
+    let gone =
+        unpark.map(|position| document::tombstone(&names::parked(generation, *position), seq));
+    let come = commit
+        .park
+        .iter()
+        .map(|event| parked::encode(generation, event, seq));
     puts.extend(gone.chain(come).map(|document| Put {
         collection: parked_events.to_owned(),
         document,
@@ -60,12 +67,17 @@ pub(super) fn puts(
 
 fn stored(layout: &Layout, write: &Write, json: &Json, seq: u64) -> Result<Document, Error> {
     let refused = |reason: String| Error::Refused {
-        reason: format!("document {:?} of {:?}: {reason}", write.id, write.collection),
+        reason: format!(
+            "document {:?} of {:?}: {reason}",
+            write.id, write.collection
+        ),
     };
     let value: Value = json.to_value();
     for path in &layout.indexed {
         if path.scalar(&value).is_none() {
-            return Err(refused(format!("the indexed field {path} must hold a scalar")));
+            return Err(refused(format!(
+                "the indexed field {path} must hold a scalar"
+            )));
         }
     }
     document::encode(&write.id, json, &value, (&layout.dates, seq)).map_err(refused)
@@ -106,7 +118,10 @@ fn damaged(error: impl std::fmt::Display) -> Error {
 
 /// Tells one commit from another: what it writes and where it leads.
 pub(super) fn digest(commit: &Commit, bytes: &[u8]) -> String {
-    let head = format!("{}/{}/{}/", commit.position, commit.event_id, commit.deviates);
+    let head = format!(
+        "{}/{}/{}/",
+        commit.position, commit.event_id, commit.deviates
+    );
     Digest::of(&[head.as_bytes(), bytes].concat()).to_string()
 }
 
@@ -135,7 +150,10 @@ impl Redo {
             let id = names::part(&slot.id, &slot.owner, at);
             let part = doc! {"_id": &id, "writes": binary(part.to_vec())};
             // The same call may have come so far before.
-            self.parts.replace_one(doc! {"_id": &id}, part).upsert(true).await?;
+            self.parts
+                .replace_one(doc! {"_id": &id}, part)
+                .upsert(true)
+                .await?;
             slot.parts = at as i64 + 1;
         }
         slot.parts_of.clone_from(&slot.owner);
@@ -143,14 +161,23 @@ impl Redo {
     }
 
     /// Reads the writes that a slot carries; `holder` is the slot that has them, if they are in a slot.
-    pub(super) async fn load(&self, generation: &GenerationId, slot: &Slot, holder: &str) -> Result<Vec<Put>, Error> {
+    pub(super) async fn load(
+        &self,
+        generation: &GenerationId,
+        slot: &Slot,
+        holder: &str,
+    ) -> Result<Vec<Put>, Error> {
         if slot.parts == 0 {
             let writes = self.slots.writes(holder).await?;
             return from_bytes(&writes.map_or_else(Vec::new, |writes| writes.bytes));
         }
         let mut bytes = Vec::new();
         for at in 0..slot.parts as usize {
-            let id = names::part(&names::slot(generation, slot.redo as u64), &slot.parts_of, at);
+            let id = names::part(
+                &names::slot(generation, slot.redo as u64),
+                &slot.parts_of,
+                at,
+            );
             let part = self.parts.find_one(doc! {"_id": &id}).await?;
             let part = part.ok_or_else(|| damaged("a part is missing"))?;
             bytes.extend_from_slice(part.get_binary_generic("writes").map_err(damaged)?);
@@ -161,14 +188,22 @@ impl Redo {
     /// Deletes the parts of a slot whose writes are applied.
     pub(super) async fn forget(&self, generation: &GenerationId, slot: &Slot) -> Result<(), Error> {
         for at in 0..slot.parts as usize {
-            let id = names::part(&names::slot(generation, slot.redo as u64), &slot.parts_of, at);
+            let id = names::part(
+                &names::slot(generation, slot.redo as u64),
+                &slot.parts_of,
+                at,
+            );
             self.parts.delete_one(doc! {"_id": &id}).await?;
         }
         Ok(())
     }
 
     /// Deletes all parts of slots before one: some were written for slots that were never taken.
-    pub(super) async fn forget_before(&self, generation: &GenerationId, slot: &Slot) -> Result<(), Error> {
+    pub(super) async fn forget_before(
+        &self,
+        generation: &GenerationId,
+        slot: &Slot,
+    ) -> Result<(), Error> {
         let before = doc! {"_id": {"$gte": names::all_of(generation).start, "$lt": &slot.id}};
         self.parts.delete_many(before).await?;
         Ok(())

@@ -76,7 +76,12 @@ pub(super) enum Claim {
 
 impl Slot {
     /// The first slot of a new generation.
-    pub(super) fn created(generation: &GenerationId, owner: &str, store: StoreId, plugin: Digest) -> Self {
+    pub(super) fn created(
+        generation: &GenerationId,
+        owner: &str,
+        store: StoreId,
+        plugin: Digest,
+    ) -> Self {
         Self {
             id: names::slot(generation, 0),
             kind: Kind::Created,
@@ -112,7 +117,11 @@ impl Slot {
 
     /// Up to where every reader sees what took effect.
     pub(super) fn applied_to(&self) -> Position {
-        Position(if self.applied { self.position } else { self.before.min(self.position) } as u64)
+        Position(if self.applied {
+            self.position
+        } else {
+            self.before.min(self.position)
+        } as u64)
     }
 
     /// Where the generation stands.
@@ -151,19 +160,32 @@ impl Slots {
 
     /// Reads one slot without its writes.
     pub(super) async fn read(&self, id: &str) -> Result<Option<Slot>, Error> {
-        Ok(self.0.find_one(doc! {"_id": id}).projection(doc! {"writes": 0}).await?)
+        Ok(self
+            .0
+            .find_one(doc! {"_id": id})
+            .projection(doc! {"writes": 0})
+            .await?)
     }
 
     /// Reads the writes of a slot.
     pub(super) async fn writes(&self, id: &str) -> Result<Option<Binary>, Error> {
-        Ok(self.0.find_one(doc! {"_id": id}).await?.and_then(|slot| slot.writes))
+        Ok(self
+            .0
+            .find_one(doc! {"_id": id})
+            .await?
+            .and_then(|slot| slot.writes))
     }
 
     /// Reads the newest slot of a generation without its writes; a dropped generation has none.
     pub(super) async fn newest(&self, generation: &GenerationId) -> Result<Slot, Error> {
         let ids = names::all_of(generation);
-        let find = self.0.find_one(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}});
-        let newest = find.sort(doc! {"_id": -1}).projection(doc! {"writes": 0}).await?;
+        let find = self
+            .0
+            .find_one(doc! {"_id": {"$gte": ids.start, "$lt": ids.end}});
+        let newest = find
+            .sort(doc! {"_id": -1})
+            .projection(doc! {"writes": 0})
+            .await?;
         newest
             .filter(|slot| slot.kind != Kind::Dropped)
             .ok_or_else(|| Error::NoGeneration {
@@ -180,7 +202,9 @@ impl Slots {
 
     /// Forgets one slot, if it is a commit's.
     pub(super) async fn forget_commit(&self, id: &str) -> Result<(), Error> {
-        self.0.delete_one(doc! {"_id": id, "kind": "committed"}).await?;
+        self.0
+            .delete_one(doc! {"_id": id, "kind": "committed"})
+            .await?;
         Ok(())
     }
 
