@@ -28,7 +28,11 @@ mod support {
     pub(crate) mod sqlite;
 }
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use foldhost::message::Position;
+use foldhost::read_store::ReadStore;
 use support::entries::fill;
 use support::event_log_contract::EventLogPlace as _;
 use support::{kafka, mongo, postgres, sqlite};
@@ -39,6 +43,13 @@ event_log_contract!(tail_of_sqlite, sqlite::tail);
 event_log_contract!(kafka_event_log, kafka::place);
 read_store_contract!(sqlite_read_store, sqlite::place);
 read_store_contract!(mongo_read_store, mongo::place);
+
+#[async_trait]
+impl ReadStorePlace for mongo::Place {
+    async fn open(&self) -> Arc<dyn ReadStore> {
+        Arc::new(self.store().await)
+    }
+}
 
 /// What only a tail can be asked, whose store can be tampered with.
 #[tokio::test]

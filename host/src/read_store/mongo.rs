@@ -61,6 +61,7 @@ pub struct MongoOptions {
 /// The read store of the cluster profile.
 pub struct MongoReadStore {
     database: Database,
+    prefix: String,
     generations: Generations,
     owners: Owners,
     slots: Slots,
@@ -84,6 +85,7 @@ impl MongoReadStore {
             parked: Parked::new(&database, prefix),
             applier: Applier::new(&database, prefix),
             layouts: Mutex::default(),
+            prefix: options.prefix.clone(),
             database,
         })
     }
@@ -113,7 +115,8 @@ impl MongoReadStore {
         match self.generations.entry(generation).await {
             Ok(entry) => {
                 let layouts = Arc::new(entry.layouts()?);
-                self.known().insert(generation.clone(), (asked, Arc::clone(&layouts)));
+                self.known()
+                    .insert(generation.clone(), (asked, Arc::clone(&layouts)));
                 Ok(layouts)
             }
             Err(error) => {
@@ -137,6 +140,14 @@ impl MongoReadStore {
 
 #[async_trait]
 impl ReadStore for MongoReadStore {
+    fn shared_as(&self) -> Option<String> {
+        Some(format!("{}/{}", self.database.name(), self.prefix))
+    }
+
+    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error> {
+        Ok(self.layouts(generation).await?.names())
+    }
+
     async fn create_generation(
         &self,
         projection: &str,
@@ -144,7 +155,9 @@ impl ReadStore for MongoReadStore {
         plugin: Digest,
         collections: &[CollectionSpec],
     ) -> Result<GenerationId, Error> {
-        self.generations.create(projection, (store, plugin), collections).await
+        self.generations
+            .create(projection, (store, plugin), collections)
+            .await
     }
 
     async fn generations(&self, projection: &str) -> Result<Vec<Generation>, Error> {
@@ -176,7 +189,9 @@ impl ReadStore for MongoReadStore {
         commit: Commit,
     ) -> Result<(), Error> {
         let layouts = self.layouts(generation).await?;
-        self.owners.commit((generation, &layouts), sequence, &commit).await
+        self.owners
+            .commit((generation, &layouts), sequence, &commit)
+            .await
     }
 
     async fn get(
@@ -197,7 +212,9 @@ impl ReadStore for MongoReadStore {
         find: Find,
     ) -> Result<Vec<Found>, Error> {
         let layouts = self.layouts(generation).await?;
-        Documents::new(&self.database, layouts.find(collection)?).find(&find).await
+        Documents::new(&self.database, layouts.find(collection)?)
+            .find(&find)
+            .await
     }
 
     async fn parked(

@@ -1,16 +1,12 @@
 //! Databases of their own on the MongoDB server that tests are given.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
+use foldhost::read_store::Error;
 use foldhost::read_store::mongo::{MongoOptions, MongoReadStore};
-use foldhost::read_store::{Error, ReadStore};
 use mongodb::bson::Document;
 use mongodb::{Client, Database};
 use uuid::Uuid;
 
 use super::missing::missing;
-use super::read_store_contract::ReadStorePlace;
 
 const VARIABLE: &str = "FOLDHOST_TEST_MONGODB";
 /// What the tests' collections begin with.
@@ -70,13 +66,6 @@ pub(crate) async fn open(url: &str) -> Result<MongoReadStore, Error> {
         prefix: PREFIX.into(),
     })
     .await
-}
-
-#[async_trait]
-impl ReadStorePlace for Place {
-    async fn open(&self) -> Arc<dyn ReadStore> {
-        Arc::new(self.store().await)
-    }
 }
 
 impl Drop for Place {

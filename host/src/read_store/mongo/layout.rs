@@ -67,6 +67,13 @@ pub(super) struct Layout {
 pub(super) struct Layouts(HashMap<String, Layout>);
 
 impl Layouts {
+    /// Returns the names that the collections have in the host, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Looks up a collection by its name in the host.
     pub(super) fn find(&self, collection: &str) -> Result<&Layout, Error> {
         self.0.get(collection).ok_or_else(|| Error::NoCollection {
