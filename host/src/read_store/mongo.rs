@@ -168,10 +168,6 @@ impl ReadStore for MongoReadStore {
         self.generations.projections().await
     }
 
-    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error> {
-        Ok(self.layouts(generation).await?.names())
-    }
-
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error> {
         self.layouts(generation).await?;
         self.slots.newest(generation).await?.checkpoint()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::program::{Ended, Running, foldhost, run, until};
 use crate::support::{
-    Answer, Client, Folder, HostProcess, Profile, eventually, free_port, plugins_folder,
+    Answer, Client, Folder, HostProcess, Profile, eventually, free_port, missing, plugins_folder,
 };
 
 /// A folder with a data folder in it that a host has filled, and has left.
@@ -524,4 +524,54 @@ async fn an_export_goes_to_standard_output_where_no_file_is_named() {
     let to_file = filled.export("data", "export.jsonl");
     let lines: Vec<String> = to_stdout.lines().map(ToOwned::to_owned).collect();
     assert_eq!(body(&lines), body(&to_file));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_moves_from_a_folder_to_a_server_and_back_and_stays_the_same() {
+    let Ok(url) = std::env::var("FOLDHOST_TEST_POSTGRES") else {
+        let test = "a_store_moves_from_a_folder_to_a_server_and_back_and_stays_the_same";
+        let what = "FOLDHOST_TEST_POSTGRES is not set; run cargo xtask services up";
+        return missing(test, what);
+    };
+    let filled = Filled::with(6).await;
+    let exported = filled.export("data", "there.jsonl");
+    let schema = format!("test_{}", uuid::Uuid::now_v7().simple());
+    let on_server = |arguments: &[&str]| {
+        let mut command = foldhost(filled.folder.path(), &[&["store"], arguments].concat());
+        command
+            .env("FOLDHOST_EVENT_STORE", &url)
+            .env("FOLDHOST_DATA", "elsewhere")
+            .env("FOLDHOST_POSTGRES__SCHEMA", &schema);
+        run(command)
+    };
+    on_server(&["import", "there.jsonl"]).worked();
+    let error = on_server(&["import", "there.jsonl"]).error(1);
+    assert!(error.contains("an empty store only"), "{error}");
+    let (mut here, there) = (
+        filled.digest("data"),
+        on_server(&["digest", "--json"]).values(),
+    );
+    here["projections"] = json!([]);
+    assert_eq!(here, there[0]);
+    on_server(&["export", "back.jsonl"]).worked();
+    let back = fs::read_to_string(filled.path("back.jsonl")).unwrap();
+    let back: Vec<String> = back.lines().map(ToOwned::to_owned).collect();
+    assert_eq!(body(&exported), body(&back));
+    filled
+        .store(&["import", "--data", "copy", "back.jsonl"])
+        .worked();
+    assert_eq!(filled.digest("copy"), here);
+    let told = on_server(&["rebase", "--yes", "--json"]).values();
+    assert_eq!(told[0]["before"], here["store"]);
+    let rebased = on_server(&["digest", "--json"]).values();
+    assert_eq!(rebased[0]["store"], told[0]["store"]);
+    assert_eq!(rebased[0]["events"], here["events"]);
+    drop_schema(&url, &schema).await;
+}
+
+async fn drop_schema(url: &str, schema: &str) {
+    use sqlx::Connection as _;
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    let sql = sqlx::AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
 }

@@ -80,13 +80,6 @@ impl Layouts {
             collection: collection.to_owned(),
         })
     }
-
-    /// Lists their names in the host, in order.
-    pub(super) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.0.keys().cloned().collect();
-        names.sort_unstable();
-        names
-    }
 }
 
 impl Layout {
