@@ -65,6 +65,11 @@ pub struct SqliteReadStore {
 }
 
 impl SqliteReadStore {
+    /// Tells whether a folder holds a store.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(PURPOSE.file).is_file()
+    }
+
     /// Opens the store in a folder; creates the folder and the file where there is none.
     ///
     /// Blocks while it reads or migrates. Does not keep a second process out: the folder's lock does that.

@@ -15,6 +15,7 @@ mod developing;
 mod program;
 mod sending;
 mod serving;
+mod storing;
 mod tailing;
 mod usage;
 mod workspace;

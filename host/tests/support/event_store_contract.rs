@@ -10,6 +10,7 @@ pub(crate) mod commands;
 pub(crate) mod plugins;
 pub(crate) mod reading;
 pub(crate) mod reopening;
+pub(crate) mod transfer;
 
 /// Where one event store is.
 #[async_trait]
@@ -73,6 +74,22 @@ macro_rules! event_store_contract {
                     a_followers_cursor_is_kept_and_moved;
                 reopening:
                     everything_is_there_after_reopening;
+                transfer:
+                    commands_are_read_in_order_of_actor_and_id_page_by_page
+                    a_command_is_read_whole
+                    every_installed_version_is_listed_in_order_of_digest
+                    an_imported_history_is_the_same_history
+                    what_was_imported_is_built_upon
+                    an_import_goes_on_where_it_was
+                    only_an_empty_store_takes_an_import
+                    a_store_with_an_active_plugin_takes_no_import
+                    one_import_is_finished_before_another_begins
+                    while_an_import_is_unfinished_nothing_is_decided_on_it
+                    a_batch_with_a_hole_is_refused_and_leaves_nothing
+                    a_command_that_is_there_already_is_left_as_it_is
+                    nothing_is_imported_that_was_not_begun
+                    an_import_is_not_finished_with_a_plugin_that_is_not_there
+                    a_rebased_store_is_another_one_with_the_same_history;
             }
         }
     };

@@ -36,7 +36,8 @@ macro_rules! read_store_contract {
                     what_was_dropped_is_gone_for_every_call
                     generations_do_not_share_documents
                     names_may_hold_anything
-                    projections_with_a_generation_are_listed;
+                    projections_with_a_generation_are_listed
+                    a_generations_collections_are_listed_in_order;
                 committing:
                     a_commit_moves_the_checkpoint_together_with_its_documents
                     a_commit_out_of_sequence_is_refused_and_changes_nothing

@@ -23,10 +23,13 @@ pub(super) async fn run(options: Digest, output: Output) -> Result<()> {
         let shown = Shown::start();
         let update = &mut |progress| shown.update(progress);
         let store = transfer::digest(&*opened.store, update).await?;
-        let documents = if options.no_documents {
-            Vec::new()
-        } else {
-            transfer::documents(&*open::read_store(&config).await?, update).await?
+        let read_store = match options.no_documents {
+            true => None,
+            false => open::read_store(&config).await?,
+        };
+        let documents = match read_store {
+            Some(read_store) => transfer::documents(&*read_store, update).await?,
+            None => Vec::new(),
         };
         Printed { store, documents }
     };

@@ -8,6 +8,7 @@ use foldhost::event_store::EventStore;
 use foldhost::event_store::sqlite::SqliteEventStore;
 use foldhost::host::{FolderLock, lock_folder};
 use foldhost::read_store::ReadStore;
+use foldhost::read_store::sqlite::SqliteReadStore;
 use foldhost::stores;
 
 /// The event store, and what keeps hosts away from it for as long as it is open.
@@ -40,9 +41,12 @@ pub(super) async fn to_fill(config: &Config) -> Result<Opened> {
     })
 }
 
-/// Opens where documents are.
-pub(super) async fn read_store(config: &Config) -> Result<Arc<dyn ReadStore>> {
-    Ok(stores::open_read_store(config).await?)
+/// Opens where documents are; none where no host has made any yet.
+pub(super) async fn read_store(config: &Config) -> Result<Option<Arc<dyn ReadStore>>> {
+    if config.read_store == "sqlite:" && !SqliteReadStore::is_in(&config.data) {
+        return Ok(None);
+    }
+    Ok(Some(stores::open_read_store(config).await?))
 }
 
 /// A folder that was mistyped is not to become a store.

@@ -201,3 +201,20 @@ pub(crate) async fn projections_with_a_generation_are_listed(place: &dyn ReadSto
     store.drop_generation(&posts).await.unwrap();
     assert_eq!(store.projections().await.unwrap(), ["posts"]);
 }
+
+pub(crate) async fn a_generations_collections_are_listed_in_order(place: &dyn ReadStorePlace) {
+    let store = place.open().await;
+    let of_two = create(
+        &store,
+        "posts",
+        &[plain("posts"), plain("authors of posts")],
+    )
+    .await;
+    let of_none = create(&store, "posts", &[]).await;
+    let names = store.collections(&of_two).await.unwrap();
+    assert_eq!(names, ["authors of posts", "posts"]);
+    assert_eq!(store.collections(&of_none).await.unwrap(), [""; 0]);
+    store.drop_generation(&of_two).await.unwrap();
+    let gone = store.collections(&of_two).await;
+    assert!(matches!(gone, Err(Error::NoGeneration { .. })), "{gone:?}");
+}
