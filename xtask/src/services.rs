@@ -124,10 +124,18 @@ fn up() -> anyhow::Result<()> {
     let available = make_available(false)?;
     available.or_fail()?;
     for (kind, url) in &available.urls {
-        // Quoted, since a URL's options are joined by what a shell takes for itself.
-        say(&format!("export {}='{url}'", given::setting(*kind)));
+        say(&format!("export {}={}", given::setting(*kind), quoted(url)));
     }
     Ok(())
+}
+
+/// As a shell reads it back: a URL's options are joined by what a shell takes for itself.
+fn quoted(url: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/@.,_-%".contains(c);
+    if url.chars().all(is_plain) {
+        return url.to_owned();
+    }
+    format!("'{}'", url.replace('\'', "'\\''"))
 }
 
 fn status() -> anyhow::Result<()> {
@@ -156,4 +164,16 @@ fn status() -> anyhow::Result<()> {
         bail!("not every server answers");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_url_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted("kafka://a:1,b:2/topic"), "kafka://a:1,b:2/topic");
+        assert_eq!(quoted("mongodb://a/b?c=d&e=f"), "'mongodb://a/b?c=d&e=f'");
+        assert_eq!(quoted("x'y"), "'x'\\''y'");
+    }
 }
