@@ -15,6 +15,7 @@ mod plugin;
 mod progress;
 mod remote;
 mod serve;
+mod store;
 mod toolchain;
 
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Group {
     /// Read the events of a running host.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Move an event store, compare it, and give it a new identity.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Look at what Foldhost needs, and say what to do where something is missing.
     Doctor(doctor::Options),
 }
@@ -95,6 +99,7 @@ fn run(command: Group, output: Output) -> Result<()> {
         Group::Serve(options) => in_runtime(serve::run(options, output)),
         Group::Command(command) => in_runtime(command::run(command, output)),
         Group::Events(command) => in_runtime(events::run(command, output)),
+        Group::Store(command) => in_runtime(store::run(command, output)),
         Group::Doctor(options) => in_runtime(doctor::run(options, output)),
     }
 }

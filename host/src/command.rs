@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::event_store::writer::Writer;
 use crate::event_store::{EventStore, RecordedCommand};
@@ -91,6 +91,7 @@ impl Pipeline {
             writer,
             quarantine: Quarantine::default(),
             runtime: tokio::runtime::Handle::current(),
+            stale: Arc::default(),
             cache_bytes: sizes.cache_bytes / count,
         });
         let (apart, thread) =
@@ -159,6 +160,11 @@ impl Pipeline {
                 digest,
             });
         }
+    }
+
+    /// Returns what is told when commands wait for a version that another process has activated.
+    pub fn stale(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.shared.stale)
     }
 
     /// Tells the workers to end, without waiting for it.
@@ -291,6 +297,7 @@ impl Pipeline {
             metadata: command.metadata,
             stamped: Time::now(),
             conflicts: 0,
+            stale_since: None,
             reply,
         };
         if let Err(std::sync::mpsc::SendError(Task::Decide(job))) =

@@ -9,6 +9,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::event_log::kafka::KafkaOptions;
 use crate::plugin::Limits;
 use crate::projection;
 
@@ -25,12 +26,18 @@ pub struct Config {
     /// Whether what appears in the watched folder is activated at once. `dev` says yes; `serve` activates only plugins
     /// that have no active version yet.
     pub activate_from_folder: bool,
-    /// `sqlite:` with the file in the data folder.
+    /// `sqlite:` with the file in the data folder, or `postgres://user:password@host:port/database`.
     pub event_store: String,
-    /// `tail`: the event store's own tail.
+    /// `tail`: the event store's own tail; or `kafka://broker[,broker]/topic`.
     pub event_log: String,
-    /// `sqlite:` with the file in the data folder.
+    /// `sqlite:` with the file in the data folder, or `mongodb://host:port/database`.
     pub read_store: String,
+    /// How the event store uses its PostgreSQL database.
+    pub postgres: PostgresConfig,
+    /// How the event log uses its Kafka cluster.
+    pub kafka: KafkaOptions,
+    /// How the read store uses its MongoDB database.
+    pub mongo: MongoConfig,
     /// Worker threads that decide commands; 0 means one per processor.
     pub workers: usize,
     /// The most guests at a time: about (workers + 3) for each plugin.
@@ -49,6 +56,30 @@ pub struct Config {
     pub plugin_limits: BTreeMap<String, Limits>,
     /// How projections behave.
     pub projections: ProjectionConfig,
+}
+
+/// How the event store uses its PostgreSQL database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// The schema that holds everything of ours, made if it is not there.
+    pub schema: String,
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self {
+            schema: "foldhost".to_owned(),
+        }
+    }
+}
+
+/// How the read store uses its MongoDB database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MongoConfig {
+    /// What the names of all our collections begin with.
+    pub prefix: String,
 }
 
 /// How projections behave.
@@ -83,6 +114,9 @@ impl Default for Config {
             event_store: "sqlite:".to_owned(),
             event_log: "tail".to_owned(),
             read_store: "sqlite:".to_owned(),
+            postgres: PostgresConfig::default(),
+            kafka: KafkaOptions::default(),
+            mongo: MongoConfig::default(),
             workers: 0,
             max_instances: 300,
             cache_mib: 64,
@@ -152,17 +186,7 @@ impl Config {
                 self.listen
             ));
         }
-        for (key, given, known) in [
-            ("event_store", &self.event_store, "sqlite:"),
-            ("event_log", &self.event_log, "tail"),
-            ("read_store", &self.read_store, "sqlite:"),
-        ] {
-            if given != known {
-                return wrong(format!(
-                    "{key}: {given:?} is not known; this version knows {known:?}"
-                ));
-            }
-        }
+        self.check_stores()?;
         let all = self
             .plugin_limits
             .iter()
@@ -178,6 +202,43 @@ impl Config {
                     limits.memory_mib
                 ));
             }
+        }
+        Ok(())
+    }
+}
+
+/// Where things are kept: what begins with one of these names an adapter.
+const EVENT_STORES: &[&str] = &["sqlite:", "postgres://", "postgresql://"];
+const EVENT_LOGS: &[&str] = &["tail", "kafka://"];
+const READ_STORES: &[&str] = &["sqlite:", "mongodb://", "mongodb+srv://"];
+
+impl Config {
+    /// What a profile is: a choice of adapters that go together.
+    fn check_stores(&self) -> Result<(), InvalidConfig> {
+        for (key, given, known) in [
+            ("event_store", &self.event_store, EVENT_STORES),
+            ("event_log", &self.event_log, EVENT_LOGS),
+            ("read_store", &self.read_store, READ_STORES),
+        ] {
+            // A URL may hold a password, so that it is not repeated.
+            let fits = |known: &&str| match known.ends_with("//") {
+                true => given.starts_with(*known),
+                false => given == *known,
+            };
+            if !known.iter().any(|known| fits(known)) {
+                let scheme = given.split_once("://").map_or(given.as_str(), |(it, _)| it);
+                return Err(InvalidConfig {
+                    reason: format!(
+                        "{key}: {scheme:?} is not known; there are {}",
+                        known.join(", ")
+                    ),
+                });
+            }
+        }
+        if self.event_log != "tail" && self.event_store == "sqlite:" {
+            return Err(InvalidConfig {
+                reason: "event_log: Kafka carries the events of a PostgreSQL event store; with event_store = \"sqlite:\" the log is \"tail\"".to_owned(),
+            });
         }
         Ok(())
     }
@@ -199,4 +260,10 @@ const NOT_SETTINGS: &[&str] = &[
     "allow_missing",
     "missing_list",
     "receipt_csv",
+    "crash_at",
+    "test_profile",
+    "test_postgres",
+    "test_kafka",
+    "test_mongodb",
+    "test_servers",
 ];

@@ -3,7 +3,9 @@
 //! A port. The embedded profile's log is the event store's own tail; the cluster profile's is Kafka.
 //! It gives events in order of position without holes, as often as asked, and forgets nothing that the store holds.
 
+pub mod kafka;
 pub mod tail;
+mod window;
 
 use std::sync::Arc;
 

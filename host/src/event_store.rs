@@ -4,7 +4,10 @@
 //! disk, a refused one has left nothing, and a command id that was recorded once is answered with its first outcome.
 //! What it deliberately does not do: decide, fold, or know what an event means.
 
+pub mod postgres;
+mod shared;
 pub mod sqlite;
+mod transfer;
 pub mod writer;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use crate::message::{
     CommandId, Digest, Json, NewEvent, Position, RecordedEvent, StoreId, StreamHead, StreamId,
     Time, Version,
 };
+pub use transfer::{CommandRecord, Import, Transfer};
 
 /// One decided command, ready to be appended, or to be refused once its head is confirmed.
 #[derive(Clone, Debug)]
@@ -222,6 +226,13 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// Something is to be imported, and the store has a history of its own. **Handling:** choose an empty store.
+    #[error("the event store is not empty")]
+    NotEmpty,
+    /// What was imported so far is not the whole history. **Handling:** repeat the import of the same file, or begin anew
+    /// with an empty store; until then nothing is decided and nothing is activated.
+    #[error("an import into the event store was begun and not finished")]
+    Unfinished,
 }
 
 impl Error {
@@ -235,7 +246,7 @@ impl Error {
 ///
 /// All methods may be called at any time from any task, and may wait for I/O.
 #[async_trait]
-pub trait EventStore: Send + Sync + 'static {
+pub trait EventStore: Transfer + 'static {
     /// Returns the store's identity as it was seen last; `None` before the store was reached for the first time.
     fn id(&self) -> Option<StoreId>;
 

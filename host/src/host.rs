@@ -1,71 +1,30 @@
 //! The host: wires the stages, owns every task, and stops upstream first.
 
+mod readiness;
+mod starting;
+
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Catalogs};
-use crate::command::{self, Answer, LookError, Past, PastState, Pipeline, Sizes};
-use crate::config::{Config, InvalidConfig};
+use crate::command::{self, Answer, LookError, Past, PastState, Pipeline};
+use crate::config::Config;
 use crate::event_log::EventLog;
-use crate::event_log::tail::TailEventLog;
-use crate::event_store::sqlite::SqliteEventStore;
-use crate::event_store::writer::Writer;
 use crate::event_store::{self, EventStore};
-use crate::message::{Command, Digest, Position, StreamId};
-use crate::plugin::{CodeCache, Plugin, Sandbox};
-use crate::projection::{self, Engine, ProjectionStatus, RunState};
-use crate::query::{self, Documents, FindDocuments, PageRequest, Planners, Queries, Wait};
-use crate::read_store::sqlite::SqliteReadStore;
-use crate::read_store::{self, Generation, ParkedEvent, ReadStore};
+use crate::message::{Command, CommandId, Digest, Position, StreamId};
+use crate::plugin::Plugin;
+use crate::projection::{Engine, ProjectionStatus};
+use crate::query::{self, Documents, FindDocuments, PageRequest, Queries, Wait};
+use crate::read_store::{Generation, ParkedEvent};
 pub use crate::registry::Refused;
-use crate::registry::{Loader, Parts, Registry, watcher};
-
-/// Why a host does not start. Each is one line for an operator.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration contradicts itself. **Handling:** stop with this line.
-    #[error(transparent)]
-    Config(#[from] InvalidConfig),
-    /// The data folder cannot be used. **Handling:** stop with this line.
-    #[error("the data folder {folder} cannot be used: {reason}")]
-    Folder {
-        /// The folder.
-        folder: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Another host has the data folder. **Handling:** stop with this line.
-    #[error(
-        "the data folder {folder} is in use by another process; stop that one, or choose another with --data"
-    )]
-    Locked {
-        /// The folder.
-        folder: String,
-    },
-    /// The event store cannot be opened. **Handling:** stop with this line.
-    #[error("the event store cannot be opened: {0}")]
-    EventStore(#[from] event_store::Error),
-    /// The read store cannot be opened. **Handling:** stop with this line.
-    #[error("the read store cannot be opened: {0}")]
-    ReadStore(#[from] read_store::Error),
-    /// The machine does not give what guests need. **Handling:** stop with this line.
-    #[error("guests cannot be run here: {reason}")]
-    Sandbox {
-        /// What is wrong.
-        reason: String,
-    },
-}
-
-/// Builds a [`Host`].
-#[derive(Clone, Debug)]
-pub struct HostBuilder {
-    config: Config,
-}
+use crate::registry::{Registry, watcher};
+use crate::relay::{Relay, RelayStatus};
+use readiness::Health;
+pub use readiness::Readiness;
+pub use starting::{FolderLock, HostBuilder, StartError, lock_folder};
 
 /// A running host. Cheap to clone; [`Host::shutdown`] ends it.
 #[derive(Clone)]
@@ -77,6 +36,8 @@ struct Inner {
     config: Arc<Config>,
     store: Arc<dyn EventStore>,
     log: Arc<dyn EventLog>,
+    /// Where events travel over Kafka.
+    relay: Option<Relay>,
     catalogs: Catalogs,
     pipeline: Pipeline,
     engine: Engine,
@@ -86,8 +47,12 @@ struct Inner {
     stopping: watch::Sender<bool>,
     /// Whether the plugins folder was looked through once.
     looked: watch::Receiver<bool>,
+    /// Whether the active plugins were taken up once.
+    converged: watch::Receiver<bool>,
+    /// Whether the stores answer.
+    health: watch::Receiver<Health>,
     /// Held for the host's life.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Drop for Inner {
@@ -99,117 +64,10 @@ impl Drop for Inner {
     }
 }
 
-/// Whether the active plugins serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Readiness {
-    /// Nothing is in the way.
-    pub ready: bool,
-    /// What is.
-    pub reasons: Vec<String>,
-}
-
-impl HostBuilder {
-    /// Opens the stores, takes up the active plugins, and begins to watch the plugins folder; [`Host::readiness`] tells
-    /// when what lies in it has been dealt with.
-    pub async fn start(self) -> Result<Host, StartError> {
-        self.config.check()?;
-        let config = Arc::new(self.config);
-        let lock = lock(&config.data)?;
-        let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(&config.data)?);
-        let read_store: Arc<dyn ReadStore> = Arc::new(SqliteReadStore::open(&config.data)?);
-        let log: Arc<dyn EventLog> = Arc::new(TailEventLog::new(Arc::clone(&store)));
-        let sandbox = Sandbox::new(config.max_instances).map_err(unfit)?;
-        let cache = CodeCache::in_folder(&config.data.join("code"));
-        let loader = Loader::new(sandbox, cache, Arc::clone(&config), Arc::clone(&store));
-        let (writer, writing) = Writer::new(Arc::clone(&store));
-        let pipeline = Pipeline::start(Arc::clone(&store), writer, sizes(&config));
-        let pipeline = pipeline.map_err(unfit)?;
-        let ports = projection::Ports {
-            store: Arc::clone(&store),
-            log: Arc::clone(&log),
-            read_store: Arc::clone(&read_store),
-            plugins: loader.for_engine(),
-        };
-        let engine = Engine::new(ports, config.projection_settings());
-        let (catalogs, planners) = (Catalogs::default(), Planners::default());
-        let queries = Queries {
-            catalogs: catalogs.clone(),
-            engine: engine.clone(),
-            store: Arc::clone(&store),
-            read_store: Arc::clone(&read_store),
-            planners: planners.clone(),
-        };
-        let parts = Parts {
-            loader,
-            store: Arc::clone(&store),
-            read_store,
-            pipeline: pipeline.clone(),
-            engine: engine.clone(),
-            catalogs: catalogs.clone(),
-            planners,
-        };
-        let (looked, looked_at_once) = watch::channel(false);
-        let inner = Inner {
-            config,
-            store,
-            log,
-            catalogs,
-            pipeline,
-            engine,
-            queries,
-            registry: Registry::new(parts),
-            tasks: Mutex::default(),
-            stopping: watch::Sender::new(false),
-            looked: looked_at_once,
-            _lock: lock,
-        };
-        let host = Host {
-            inner: Arc::new(inner),
-        };
-        host.spawn(writing);
-        host.inner.registry.take_up_active().await?;
-        host.watch_folder(looked);
-        Ok(host)
-    }
-}
-
-fn unfit(error: impl std::fmt::Display) -> StartError {
-    StartError::Sandbox {
-        reason: format!("{error:#}"),
-    }
-}
-
-fn sizes(config: &Config) -> Sizes {
-    let processors = std::thread::available_parallelism().map_or(2, usize::from);
-    Sizes {
-        workers: if config.workers == 0 {
-            processors
-        } else {
-            config.workers
-        },
-        cache_bytes: config.cache_mib.saturating_mul(1024 * 1024),
-    }
-}
-
-fn lock(folder: &Path) -> Result<File, StartError> {
-    let shown = folder.display().to_string();
-    let unusable = |error: std::io::Error| StartError::Folder {
-        folder: shown.clone(),
-        reason: error.to_string(),
-    };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
-    let file = File::create(folder.join("lock")).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::Locked { folder: shown }),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
-    }
-}
-
 impl Host {
     /// Begins to build a host.
     pub fn builder(config: Config) -> HostBuilder {
-        HostBuilder { config }
+        HostBuilder::new(config)
     }
 
     /// Returns the HTTP surface, to be served or nested in another service.
@@ -222,6 +80,12 @@ impl Host {
         let aggregate = command.stream.category();
         let catalog = self.inner.catalogs.load();
         if catalog.aggregate(aggregate).is_none() {
+            if let Some(reason) = self.not_started() {
+                return Err(command::Error::Unavailable {
+                    command_id: command.command_id.unwrap_or_else(CommandId::random),
+                    reason,
+                });
+            }
             let names = catalog
                 .plugins()
                 .filter_map(|plugin| plugin.descriptor.aggregate.as_ref());
@@ -238,6 +102,9 @@ impl Host {
     pub async fn look(&self, stream: &StreamId, past: Past) -> Result<PastState, LookError> {
         let catalog = self.inner.catalogs.load();
         let Some(plugin) = catalog.aggregate(stream.category()) else {
+            if let Some(reason) = self.not_started() {
+                return Err(event_store::Error::Unavailable { reason }.into());
+            }
             return Err(LookError::UnknownAggregate {
                 aggregate: stream.category().to_owned(),
             });
@@ -252,7 +119,8 @@ impl Host {
         id: &str,
         wait: Wait,
     ) -> Result<Documents, query::Error> {
-        self.inner.queries.document(collection, id, wait).await
+        let found = self.inner.queries.document(collection, id, wait).await;
+        self.unless_starting(found)
     }
 
     /// Finds documents of a collection.
@@ -261,7 +129,8 @@ impl Host {
         collection: &str,
         find: FindDocuments,
     ) -> Result<Documents, query::Error> {
-        self.inner.queries.find(collection, find).await
+        let found = self.inner.queries.find(collection, find).await;
+        self.unless_starting(found)
     }
 
     /// Answers a named query; parameters are texts, read as the query declares them.
@@ -271,7 +140,8 @@ impl Host {
         parameters: BTreeMap<String, String>,
         page: PageRequest,
     ) -> Result<Documents, query::Error> {
-        self.inner.queries.named(name, parameters, page).await
+        let found = self.inner.queries.named(name, parameters, page).await;
+        self.unless_starting(found)
     }
 
     /// Lists parked events of a projection, in order of position.
@@ -314,6 +184,11 @@ impl Host {
         &self.inner.log
     }
 
+    /// Tells how the relay is doing, where events travel over Kafka.
+    pub fn relay(&self) -> Option<RelayStatus> {
+        self.inner.relay.as_ref().map(Relay::status)
+    }
+
     /// Returns what the host was started with.
     pub fn config(&self) -> &Config {
         &self.inner.config
@@ -332,31 +207,6 @@ impl Host {
     /// Returns the projection engine.
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
-    }
-
-    /// Tells whether the active plugins serve, and what is in the way.
-    pub fn readiness(&self) -> Readiness {
-        let mut reasons = Vec::new();
-        for refusal in self.inner.catalogs.load().refusals() {
-            if refusal.leaves_gap {
-                reasons.push(format!("plugin {}: {}", refusal.source, refusal.reason));
-            }
-        }
-        for projection in self.projections() {
-            if let RunState::Faulted { reason } = projection.state {
-                reasons.push(format!("projection {}: {reason}", projection.name));
-            }
-        }
-        if !*self.inner.looked.borrow() {
-            reasons.push("the plugins folder is being looked through".to_owned());
-        }
-        if *self.inner.stopping.borrow() {
-            reasons.push("the host is stopping".to_owned());
-        }
-        Readiness {
-            ready: reasons.is_empty(),
-            reasons,
-        }
     }
 
     /// Returns a receiver that turns true when the host begins to stop.

@@ -13,10 +13,12 @@
 //! - [`http`]: the surface for clients, an `axum` router.
 //! - [`command`]: the pipeline, from a command to its answer.
 //! - [`plugin`]: guests and their bounds.
-//! - [`event_store`], [`event_log`]: what has happened, and how it gets around.
+//! - [`event_store`], [`relay`], [`event_log`]: what has happened, and how it gets around.
 //! - [`projection`]: folding events into documents.
 //! - [`read_store`], [`query`]: where documents are, and how they are read.
 //! - [`catalog`]: which plugins are active.
+//! - [`transfer`]: a store as a file, and the digests by which stores are compared.
+//! - [`stores`]: the adapters that a configuration names.
 //! - [`host`], [`config`]: all of it wired together.
 //!
 //! # Embedding
@@ -42,6 +44,7 @@
 pub mod catalog;
 pub mod command;
 pub mod config;
+mod crash_point;
 pub mod event_log;
 pub mod event_store;
 pub mod host;
@@ -52,7 +55,10 @@ pub mod projection;
 pub mod query;
 pub mod read_store;
 mod registry;
+pub mod relay;
 mod sqlite;
+pub mod stores;
+pub mod transfer;
 
 pub use config::Config;
 pub use host::{Host, HostBuilder};

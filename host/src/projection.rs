@@ -8,8 +8,10 @@
 
 mod fold;
 mod generations;
+mod known;
 mod runner;
 mod status;
+mod supervisor;
 mod trial;
 
 use std::collections::HashMap;
@@ -21,14 +23,17 @@ use tokio::task::JoinSet;
 
 use crate::event_log::EventLog;
 use crate::event_store::EventStore;
-use crate::message::{Digest, Position};
+use crate::message::{Digest, Position, StoreId};
 use crate::plugin::Plugin;
 use crate::read_store::{self, GenerationId, ReadStore};
 pub use generations::PluginLoader;
-use generations::Projection;
+use known::{Demand, Projection};
 pub use runner::Progress;
 pub use status::{ProjectionStatus, RebuildStatus, RunState};
 pub use trial::Trial;
+
+/// How long an activation waits for its projection to be under way: as long as a healthy store may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How projections behave.
 #[derive(Clone, Debug)]
@@ -86,6 +91,8 @@ pub struct Live {
     pub plugin: Arc<Plugin>,
     /// How far it is.
     pub progress: watch::Receiver<Progress>,
+    /// Where another process folds it: who waits says so, to be told soon.
+    demand: Option<Arc<Demand>>,
 }
 
 /// Why a generation has not reached a position in time.
@@ -109,6 +116,11 @@ impl Live {
     /// Waits until everything up to a position has taken effect in this generation.
     pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<(), NotReached> {
         let mut progress = self.progress.clone();
+        let _waiting = self
+            .demand
+            .as_ref()
+            .filter(|_| progress.borrow().position < position)
+            .map(Demand::wait);
         let reached = progress.wait_for(|now| {
             now.position >= position || matches!(now.state, RunState::Faulted { .. })
         });
@@ -139,21 +151,25 @@ impl Engine {
             tasks: Mutex::default(),
             stop: watch::Sender::new(false),
         };
-        let engine = Self {
+        Self {
             inner: Arc::new(inner),
-        };
-        let pruner = Arc::clone(&engine.inner);
-        engine
-            .inner
-            .spawn(async move { generations::prune_for_ever(&pruner).await });
-        engine
+        }
     }
 
-    /// Folds a plugin version's projection from now on, and makes it the live one when it has caught up.
+    /// Folds a plugin version's projection from now on, here or in another process, and makes it the live one when it has
+    /// caught up. A former candidate that never went live is given up.
     ///
-    /// Returns when that is under way. A former candidate that never went live is given up.
-    pub async fn activate(&self, plugin: &Arc<Plugin>) -> Result<(), read_store::Error> {
-        generations::activate(&self.inner, plugin).await
+    /// Returns when that is under way, or when the stores let it wait: it is done as soon as they are there.
+    pub async fn activate(&self, plugin: &Arc<Plugin>) {
+        let Some(descriptor) = &plugin.descriptor.projection else {
+            return;
+        };
+        let projection = self.inner.projection(&descriptor.name, plugin);
+        let mut arranged = projection.arranged.subscribe();
+        let order = projection.want(plugin);
+        let under_way = arranged.wait_for(|arranged| *arranged >= order);
+        // Neither late nor stopping is an error.
+        let _ = tokio::time::timeout(PATIENCE, under_way).await;
     }
 
     /// Returns the generation that queries of a projection read.
@@ -221,6 +237,28 @@ impl Inner {
         self.projections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds a projection; one that is new is supervised from now on.
+    fn projection(self: &Arc<Self>, name: &str, plugin: &Arc<Plugin>) -> Arc<Projection> {
+        if let Some(known) = self.projections().get(name) {
+            return Arc::clone(known);
+        }
+        let projection = Arc::new(Projection::new(name, plugin));
+        self.projections()
+            .insert(name.to_owned(), Arc::clone(&projection));
+        self.spawn(supervisor::supervise(
+            Arc::clone(self),
+            Arc::clone(&projection),
+        ));
+        projection
+    }
+
+    fn store_id(&self) -> Result<StoreId, read_store::Error> {
+        self.ports.store.id().ok_or_else(|| {
+            let reason = "the event store was not reached yet".to_owned();
+            read_store::Error::Unavailable { reason }
+        })
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

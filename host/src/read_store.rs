@@ -6,6 +6,7 @@
 //! that every event takes effect exactly once.
 
 pub mod filter;
+pub mod mongo;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -218,6 +219,10 @@ impl Error {
 /// Keeps documents and checkpoints.
 #[async_trait]
 pub trait ReadStore: Send + Sync + 'static {
+    /// Returns what tells this read store from others among the processes of one event store; `None` where no other
+    /// process can use it.
+    fn shared_as(&self) -> Option<String>;
+
     /// Creates a new, empty generation of a projection with its collections and indexes, under the next number.
     async fn create_generation(
         &self,
@@ -232,6 +237,9 @@ pub trait ReadStore: Send + Sync + 'static {
 
     /// Lists the names of all projections that have a generation.
     async fn projections(&self) -> Result<Vec<String>, Error>;
+
+    /// Lists the names of a generation's collections, in order.
+    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error>;
 
     /// Reads a generation's checkpoint.
     async fn checkpoint(&self, generation: &GenerationId) -> Result<Checkpoint, Error>;

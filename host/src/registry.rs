@@ -9,9 +9,11 @@ mod gate;
 pub(crate) mod watcher;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::sync::watch;
 
 use crate::catalog::{Catalogs, Refusal};
 use crate::command::Pipeline;
@@ -22,6 +24,11 @@ use crate::plugin::{CodeCache, Fault, NotAPlugin, Plugin, Sandbox};
 use crate::projection::{Engine, PluginLoader};
 use crate::query::Planners;
 use crate::read_store::{self, ReadStore};
+
+/// How often the active versions are looked at without any notice.
+const CONVERGE_EVERY: Duration = Duration::from_secs(5);
+/// How soon they are looked at again when the store did not answer.
+const CONVERGE_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a plugin version was not installed or not activated. The text is for operators and authors.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +86,8 @@ struct Inner {
     parts: Parts,
     /// Held by an activation from its checks to its end, so that two do not interleave.
     activating: tokio::sync::Mutex<()>,
+    /// Versions that are active and do not serve here, by name: they are not tried again and again.
+    failed: Mutex<HashMap<String, Digest>>,
 }
 
 impl Registry {
@@ -87,29 +96,79 @@ impl Registry {
             inner: Arc::new(Inner {
                 parts,
                 activating: tokio::sync::Mutex::default(),
+                failed: Mutex::default(),
             }),
         }
     }
 
-    /// Takes up what the store says is active. A plugin that does not load is told, and the others go on.
-    pub(crate) async fn take_up_active(&self) -> Result<(), event_store::Error> {
+    /// Takes up what the store says is active, where something else is here. A version that does not serve is told once,
+    /// and the others go on.
+    pub(crate) async fn converge(&self) -> Result<(), event_store::Error> {
         let _activating = self.inner.activating.lock().await;
         for stored in self.parts().store.active_plugins().await? {
-            let source = stored.name.clone();
+            let catalog = self.parts().catalogs.load();
+            let present = catalog.plugin(&stored.name).map(|plugin| plugin.digest);
+            if present == Some(stored.digest) || self.has_failed(&stored) {
+                continue;
+            }
             let taken_up = match self.parts().loader.installed(stored.digest).await {
+                Err(Refused::Store(error)) => return Err(error),
                 Ok(plugin) => self.serve(&plugin).await,
                 Err(refused) => Err(refused),
             };
-            if let Err(refused) = taken_up {
-                tracing::error!(plugin = source, digest = %stored.digest, reason = %refused, "an active plugin does not serve");
-                self.note_refusal(
-                    &source,
-                    format!("the active version does not serve: {refused}"),
-                    true,
-                );
+            match taken_up {
+                Ok(()) => tracing::info!(
+                    plugin = stored.name, version = stored.version, digest = %stored.digest.short(),
+                    "serves, as the event store says"
+                ),
+                Err(refused) => self.note_failure(&stored, &refused, present.is_none()),
             }
         }
         Ok(())
+    }
+
+    /// Converges whenever something may have changed, here or in another process. `converged` turns true with the first
+    /// time.
+    pub(crate) async fn converge_for_ever(&self, converged: watch::Sender<bool>) {
+        let store = &self.parts().store;
+        let (mut changed, mut epoch) = (store.plugins_changed(), store.epoch());
+        let stale = self.parts().pipeline.stale();
+        loop {
+            let pause = match self.converge().await {
+                Ok(()) => {
+                    converged.send_replace(true);
+                    CONVERGE_EVERY
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the active plugins are not known yet");
+                    CONVERGE_AGAIN
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stale.notified() => {}
+                _ = changed.changed() => {}
+                _ = epoch.changed() => {}
+            }
+        }
+    }
+
+    fn has_failed(&self, stored: &StoredPlugin) -> bool {
+        self.failed().get(&stored.name) == Some(&stored.digest)
+    }
+
+    fn note_failure(&self, stored: &StoredPlugin, refused: &Refused, leaves_gap: bool) {
+        tracing::error!(plugin = stored.name, digest = %stored.digest, reason = %refused, "an active plugin does not serve");
+        self.failed().insert(stored.name.clone(), stored.digest);
+        let reason = format!("the active version does not serve: {refused}");
+        self.note_refusal(&stored.name, reason, leaves_gap);
+    }
+
+    fn failed(&self) -> MutexGuard<'_, HashMap<String, Digest>> {
+        self.inner
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks bytes and keeps them; nothing is activated. Installing the same bytes again changes nothing.
@@ -210,7 +269,7 @@ impl Registry {
                 .promote(aggregate.name.as_str(), plugin.digest);
         }
         self.parts().catalogs.replace(plugin);
-        self.parts().engine.activate(plugin).await?;
+        self.parts().engine.activate(plugin).await;
         let mut used: Vec<Digest> = self
             .parts()
             .engine

@@ -103,6 +103,8 @@ impl Error {
             event_store::Error::Unavailable { .. }
             | event_store::Error::TooNew { .. }
             | event_store::Error::CannotOpen { .. }
+            | event_store::Error::NotEmpty
+            | event_store::Error::Unfinished
             | event_store::Error::Damaged { .. } => {
                 tracing::warn!(%error, command_id = %command_id, "a command could not be stored or read");
                 Self::Unavailable {

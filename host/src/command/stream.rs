@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Error;
 use crate::event_store::RecordedCommand;
@@ -26,6 +27,8 @@ pub(super) struct Job {
     pub(super) stamped: Time,
     /// How often it was decided on a head that had moved.
     pub(super) conflicts: u32,
+    /// Since when it waits for a plugin version that is being taken up.
+    pub(super) stale_since: Option<Instant>,
     pub(super) reply: Reply,
 }
 

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use lru::LruCache;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Error;
 use super::guests::Guests;
@@ -66,6 +66,8 @@ pub(super) struct Shared {
     pub(super) writer: Writer,
     pub(super) quarantine: Quarantine,
     pub(super) runtime: tokio::runtime::Handle,
+    /// Told when another process has activated a version that is not here yet.
+    pub(super) stale: Arc<Notify>,
     /// Bytes of cached states per worker.
     pub(super) cache_bytes: usize,
 }

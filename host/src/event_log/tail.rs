@@ -8,14 +8,12 @@
 //! it calls again with the same position after a pause of its own. Waiting at the head costs nothing and ends with the next
 //! commit; a position beyond the head waits until the head has passed it.
 
-mod window;
-
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::window::Window;
 use super::EventLog;
+use super::window::SharedWindow;
 use crate::event_store::{Error, EventStore};
 use crate::message::{Position, RecordedEvent};
 
@@ -25,7 +23,7 @@ const PAGE: usize = 512;
 /// Follows an event store.
 pub struct TailEventLog {
     store: Arc<dyn EventStore>,
-    window: Mutex<Window>,
+    window: SharedWindow,
     /// Held by the one follower that reads the newest events for all.
     reading: tokio::sync::Mutex<()>,
 }
@@ -34,14 +32,10 @@ impl TailEventLog {
     /// Follows a store; the log lives as long as the store does and needs no task.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
+            window: SharedWindow::new(store.epoch()),
             store,
-            window: Mutex::new(Window::default()),
             reading: tokio::sync::Mutex::new(()),
         }
-    }
-
-    fn window(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives events that are known to exist behind `after`.
@@ -51,18 +45,19 @@ impl TailEventLog {
         head: Position,
         limit: usize,
     ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-        if let Some(events) = self.window().behind(after, limit) {
+        if let Some(events) = self.window.behind(after, limit) {
             return Ok(events);
         }
-        if !self.window().is_worth_keeping(after, head) {
+        if !self.window.is_worth_keeping(after, head) {
             return self.page(after, limit).await;
         }
         let _reading = self.reading.lock().await;
-        if let Some(events) = self.window().behind(after, limit) {
+        if let Some(events) = self.window.behind(after, limit) {
             return Ok(events);
         }
+        let epoch = self.window.epoch();
         let mut events = self.page(after, limit.max(PAGE)).await?;
-        self.window().extend(&events);
+        self.window.extend(epoch, &events);
         events.truncate(limit);
         Ok(events)
     }

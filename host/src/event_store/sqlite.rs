@@ -11,6 +11,7 @@ mod read;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +22,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    CensusEntry, Cursor, Entry, Error, EventStore, Outcome, Ownership, RecordedCommand, Snapshot, StoredPlugin,
+    CensusEntry, Cursor, Entry, Error, EventStore, Outcome, Ownership, RecordedCommand, Snapshot,
+    StoredPlugin,
 };
 use crate::message::{
     CommandId, Digest, Position, RecordedEvent, StoreId, StreamHead, StreamId, Time, Version,
 };
-use crate::sqlite::{self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, signed};
+use crate::sqlite::{
+    self, Database, Failure, Migration, OpenError, Purpose, Readers, Sync, signed,
+};
 
 /// The file, its ledger and its migrations.
 const PURPOSE: Purpose = Purpose {
@@ -41,6 +45,10 @@ const PURPOSE: Purpose = Purpose {
             name: "cursors",
             sql: include_str!("../../migrations/sqlite/event_store/0002_cursors.sql"),
         },
+        Migration {
+            name: "imports",
+            sql: include_str!("../../migrations/sqlite/event_store/0003_imports.sql"),
+        },
     ],
     prepare: |_| Ok(()),
 };
@@ -51,16 +59,21 @@ const READERS: usize = 4;
 
 /// The event store of the embedded profile.
 pub struct SqliteEventStore {
-    id: StoreId,
+    id: Arc<watch::Sender<StoreId>>,
     database: Database,
     readers: Readers,
     head: Arc<watch::Sender<Position>>,
-    /// One process, one history: it never moves.
-    epoch: watch::Sender<u64>,
+    /// One process, one history: only a new identity moves it.
+    epoch: Arc<watch::Sender<u64>>,
     plugins_changed: Arc<watch::Sender<u64>>,
 }
 
 impl SqliteEventStore {
+    /// Tells whether a folder holds a store.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(PURPOSE.file).is_file()
+    }
+
     /// Opens the store in a folder; creates the folder, the file and a fresh identity where there is none.
     ///
     /// Blocks while it reads or migrates. Does not keep a second process out: the folder's lock does that.
@@ -71,11 +84,11 @@ impl SqliteEventStore {
         let head = read::head(&connection)?;
         let readers = database.readers(READERS);
         Ok(Self {
-            id,
+            id: Arc::new(watch::Sender::new(id)),
             database,
             readers,
             head: Arc::new(watch::Sender::new(head)),
-            epoch: watch::Sender::new(0),
+            epoch: Arc::default(),
             plugins_changed: Arc::default(),
         })
     }
@@ -92,7 +105,7 @@ fn identity(connection: &Connection) -> Result<StoreId, Error> {
 #[async_trait]
 impl EventStore for SqliteEventStore {
     fn id(&self) -> Option<StoreId> {
-        Some(self.id)
+        Some(*self.id.borrow())
     }
 
     fn epoch(&self) -> watch::Receiver<u64> {
@@ -201,9 +214,11 @@ impl EventStore for SqliteEventStore {
         self.database
             .write(move |writer| {
                 let transaction = writer.begin(Sync::Normal)?;
-                transaction
-                    .prepare_cached(SAVE_CURSOR)?
-                    .execute((&follower, signed(cursor.position.0), cursor.event_id.as_bytes()))?;
+                transaction.prepare_cached(SAVE_CURSOR)?.execute((
+                    &follower,
+                    signed(cursor.position.0),
+                    cursor.event_id.as_bytes(),
+                ))?;
                 Ok(transaction.commit()?)
             })
             .await

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Entry, Error, EventStore, Outcome};
+use crate::crash_point;
 
 /// The most entries of one batch. Measured: larger ones gain nothing, and hold the store's lock longer.
 const MAX_BATCH: usize = 512;
@@ -53,7 +54,9 @@ async fn run(store: Arc<dyn EventStore>, mut entries: mpsc::Receiver<(Entry, Rep
     let mut received = Vec::with_capacity(MAX_BATCH);
     while entries.recv_many(&mut received, MAX_BATCH).await > 0 {
         let (batch, replies): (Vec<Entry>, Vec<Reply>) = received.drain(..).unzip();
+        crash_point::reached("append/collected");
         let outcomes = append(store.as_ref(), batch).await;
+        crash_point::reached("append/committed");
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             reply(outcome);
         }

@@ -1,7 +1,7 @@
 //! Every way in which a request can fail: the one table of status codes.
 //!
 //! Each error leaves as RFC 9457 `application/problem+json` with `type`, `title`, `status`, `detail` and `code`, and
-//! sometimes a member more, such as `actual_version`. `code` is for programs and does not change; `detail` is for people.
+//! sometimes members more, such as `actual_version`. `code` is for programs and does not change; `detail` is for people.
 //! What a driver or a panic says stays in the log.
 
 mod from;
@@ -159,7 +159,7 @@ pub(super) struct Problem {
     /// The plugin's own code, for a rejection.
     code: Option<String>,
     detail: String,
-    member: Option<(&'static str, Value)>,
+    more: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
@@ -168,13 +168,13 @@ impl Problem {
             kind,
             code: None,
             detail: detail.into(),
-            member: None,
+            more: Vec::new(),
         }
     }
 
     /// Adds a member for programs.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.member = Some((name, value.into()));
+        self.more.push((name, value.into()));
         self
     }
 
@@ -194,7 +194,7 @@ impl Problem {
             "code".to_owned(),
             self.code.as_deref().unwrap_or(code).into(),
         );
-        if let Some((name, value)) = &self.member {
+        for (name, value) in &self.more {
             members.insert((*name).to_owned(), value.clone());
         }
         Value::Object(members)

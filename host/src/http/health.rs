@@ -33,10 +33,13 @@ async fn healthz() -> Json<Value> {
 async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let readiness = api.host.readiness();
     if readiness.ready {
-        return Ok(Json(json!({ "status": "ready" })));
+        return Ok(Json(
+            json!({ "status": "ready", "warnings": readiness.warnings }),
+        ));
     }
     Err(Problem::new(Kind::NotReady, readiness.reasons.join("; "))
-        .with("reasons", readiness.reasons))
+        .with("reasons", readiness.reasons)
+        .with("warnings", readiness.warnings))
 }
 
 fn describe_health() -> Operation {

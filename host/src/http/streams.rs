@@ -97,7 +97,8 @@ fn past(params: &mut Params) -> Result<Past, Problem> {
         (Some(0), None) => invalid("parameter \"version\" is 0; the first version is 1"),
         (Some(version), None) => Ok(Past::Version(Version(version))),
         (None, Some(text)) => match Time::parse(&text) {
-            Some(time) => Ok(Past::Time(time)),
+            // Events show milliseconds: what is shown with a time is not after it.
+            Some(time) => Ok(Past::Time(time.end_of_millisecond())),
             None => invalid(
                 "parameter \"at\" is no RFC 3339 time, such as 2026-01-31T12:00:00Z (a + is written %2B)",
             ),

@@ -23,6 +23,12 @@ impl Time {
             .map(|time| Self(time.as_microsecond()))
     }
 
+    /// Returns the last moment that is shown with the same milliseconds.
+    #[must_use]
+    pub fn end_of_millisecond(self) -> Self {
+        Self(self.0.div_euclid(1_000) * 1_000 + 999)
+    }
+
     /// Returns RFC 3339 text with microseconds.
     pub fn to_exact(self) -> String {
         format!("{:.6}", self.timestamp())

@@ -1,17 +1,20 @@
 //! The runner of one generation: follows the event log, folds, commits.
 
 use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as Gate, watch};
 
 use super::fold::{Folder, park};
-use super::status::{Pace, RunState};
+use super::known::{Known, Projection};
+use super::status::RunState;
 use super::{Inner, Ports};
+use crate::crash_point;
 use crate::event_store;
 use crate::message::{Position, RecordedEvent, StreamId};
-use crate::plugin::{Fault, Fetch, Plugin};
+use crate::plugin::{Fault, Fetch};
 use crate::read_store::{self, Checkpoint, Commit, GenerationId, ReadStore};
 
 /// The most events of one batch. Measured: larger ones gain little, and are refolded when one event fails.
@@ -32,71 +35,41 @@ pub struct Progress {
     pub state: RunState,
 }
 
-/// A generation that is being fed.
+/// The feeding of a generation by this process.
 pub(super) struct Runner {
-    pub(super) generation: GenerationId,
-    pub(super) plugin: Arc<Plugin>,
-    pub(super) progress: watch::Receiver<Progress>,
     /// Held while a batch is committed: whoever holds it knows that the generation stands still.
     pub(super) gate: Arc<Gate<()>>,
-    pub(super) pace: Arc<Mutex<Pace>>,
     stop: watch::Sender<bool>,
 }
 
 impl Runner {
     /// Starts feeding a generation.
-    pub(super) fn start(
-        inner: &Arc<Inner>,
-        generation: GenerationId,
-        plugin: &Arc<Plugin>,
-        at: &Checkpoint,
-    ) -> Self {
-        let state = RunState::CatchingUp;
-        let progress = Progress {
-            position: at.position,
-            parked: 0,
-            deviates: at.deviates,
-            state,
-        };
-        let (publish, progress) = watch::channel(progress);
-        let (stop, stopped) = watch::channel(false);
+    pub(super) fn start(inner: &Arc<Inner>, projection: &Arc<Projection>, known: &Known) -> Self {
+        let (stop, mut stopped) = watch::channel(false);
         let gate = Arc::new(Gate::new(()));
-        let pace = Arc::new(Mutex::new(Pace::start(at.position)));
         let run = Run {
             inner: Arc::clone(inner),
-            generation: generation.clone(),
-            folder: Arc::new(Mutex::new(Folder::new(plugin))),
-            checkpoint: at.clone(),
+            generation: known.generation.clone(),
+            folder: Arc::new(Mutex::new(Folder::new(&known.plugin))),
             parked: HashSet::new(),
-            publish,
+            publish: Arc::clone(&known.progress),
             gate: Arc::clone(&gate),
         };
         let mut all_stop = inner.stop.subscribe();
-        let mut stopped = stopped;
+        let projection = Arc::clone(projection);
         inner.spawn(async move {
             tokio::select! {
-                () = run.run() => {}
+                usurped = run.run() => if usurped { projection.usurped.notify_one() },
                 _ = stopped.wait_for(|stop| *stop) => {}
                 _ = all_stop.wait_for(|stop| *stop) => {}
             }
         });
-        Self {
-            generation,
-            plugin: Arc::clone(plugin),
-            progress,
-            gate,
-            pace,
-            stop,
-        }
+        Self { gate, stop }
     }
 
     /// Ends the feeding.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
-    }
-
-    pub(super) fn pace(&self) -> Pace {
-        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,26 +78,54 @@ struct Run {
     generation: GenerationId,
     /// Used by one blocking thread at a time.
     folder: Arc<Mutex<Folder>>,
-    checkpoint: Checkpoint,
     /// Streams with parked events: their later events are parked too.
     parked: HashSet<StreamId>,
-    publish: watch::Sender<Progress>,
+    publish: Arc<watch::Sender<Progress>>,
     gate: Arc<Gate<()>>,
 }
 
-/// Why a runner stops for good.
-struct Stopped(String);
+/// Why a runner stops.
+enum Stopped {
+    /// For a reason that does not go away by itself.
+    Faulted(String),
+    /// The generation is another process's by now, or gone.
+    Usurped,
+}
+
+impl From<read_store::Error> for Stopped {
+    fn from(error: read_store::Error) -> Self {
+        match error {
+            read_store::Error::LostOwnership { .. } | read_store::Error::NoGeneration { .. } => {
+                Self::Usurped
+            }
+            other => Self::Faulted(other.to_string()),
+        }
+    }
+}
 
 impl Run {
-    async fn run(mut self) {
-        if let Err(Stopped(reason)) = self.follow().await {
-            tracing::error!(
-                projection = self.generation.projection,
-                reason,
-                "a projection has stopped"
-            );
-            self.publish
-                .send_modify(|progress| progress.state = RunState::Faulted { reason });
+    /// Feeds the generation until it cannot; tells whether it found another owner.
+    async fn run(mut self) -> bool {
+        match self.follow().await {
+            Ok(never) => match never {},
+            Err(Stopped::Usurped) => {
+                tracing::info!(
+                    projection = self.generation.projection,
+                    generation = self.generation.number,
+                    "another process has taken a generation over"
+                );
+                true
+            }
+            Err(Stopped::Faulted(reason)) => {
+                tracing::error!(
+                    projection = self.generation.projection,
+                    reason,
+                    "a projection has stopped"
+                );
+                self.publish
+                    .send_modify(|progress| progress.state = RunState::Faulted { reason });
+                false
+            }
         }
     }
 
@@ -132,27 +133,44 @@ impl Run {
         &self.inner.ports
     }
 
-    async fn follow(&mut self) -> Result<(), Stopped> {
-        self.check_identity().await?;
+    async fn follow(&mut self) -> Result<Infallible, Stopped> {
+        let mut at = self.take_over().await?;
+        self.check_identity(&at).await?;
         self.load_parked().await?;
         loop {
-            self.publish_state();
-            let batch = self.next_batch().await;
+            self.publish_state(&at);
+            let batch = self.next_batch(at.position).await;
             let mut parts = VecDeque::from([batch]);
             while let Some(part) = parts.pop_front() {
-                self.fold_part(part, &mut parts).await?;
+                self.fold_part(&mut at, part, &mut parts).await?;
             }
         }
     }
 
+    /// Becomes the one that commits; what a former owner committed is whole then.
+    async fn take_over(&self) -> Result<Checkpoint, Stopped> {
+        let read_store = &self.ports().read_store;
+        let at = patiently(
+            || read_store.take_over(&self.generation),
+            read_store::Error::is_transient,
+        )
+        .await?;
+        self.publish.send_modify(|progress| {
+            progress.position = at.position;
+            progress.deviates = at.deviates;
+            progress.state = RunState::CatchingUp;
+        });
+        Ok(at)
+    }
+
     /// A checkpoint that does not fit the store belongs to another history: nothing of it may be mixed with this one.
-    async fn check_identity(&self) -> Result<(), Stopped> {
-        let (store, at) = (&self.ports().store, &self.checkpoint);
+    async fn check_identity(&self, at: &Checkpoint) -> Result<(), Stopped> {
+        let store = &self.ports().store;
         if let Some(ours) = store.id()
             && at.store != ours
         {
             let theirs = at.store;
-            return Err(Stopped(format!(
+            return Err(Stopped::Faulted(format!(
                 "its documents come from store {theirs}, this one is {ours}; rebuild it"
             )));
         }
@@ -165,13 +183,15 @@ impl Run {
             event_store::Error::is_transient,
         )
         .await;
-        let event = event.map_err(|error| Stopped(error.to_string()))?.pop();
+        let event = event
+            .map_err(|error| Stopped::Faulted(error.to_string()))?
+            .pop();
         if event.is_some_and(|event| event.event_id == at.event_id && event.position == at.position)
         {
             return Ok(());
         }
-        Err(Stopped(format!(
-            "the store's history was rewritten at or before position {}; rebuild it",
+        Err(Stopped::Faulted(format!(
+            "the store's history was rewritten at or before position {}, as by a restored backup; foldhost store rebase brings all to one truth",
             at.position
         )))
     }
@@ -183,15 +203,12 @@ impl Run {
             read_store::Error::is_transient,
         )
         .await;
-        self.parked = streams
-            .map_err(|error| Stopped(error.to_string()))?
-            .into_iter()
-            .collect();
+        self.parked = streams?.into_iter().collect();
         let all = patiently(
             || read_store.generations(&self.generation.projection),
             read_store::Error::is_transient,
         );
-        let all = all.await.map_err(|error| Stopped(error.to_string()))?;
+        let all = all.await?;
         let parked = all
             .iter()
             .find(|it| it.id == self.generation)
@@ -201,10 +218,10 @@ impl Run {
         Ok(())
     }
 
-    async fn next_batch(&self) -> Vec<Arc<RecordedEvent>> {
+    async fn next_batch(&self, after: Position) -> Vec<Arc<RecordedEvent>> {
         let mut pause = Duration::from_millis(20);
         loop {
-            match self.ports().log.next(self.checkpoint.position, BATCH).await {
+            match self.ports().log.next(after, BATCH).await {
                 Ok(batch) => return batch,
                 Err(error) => {
                     tracing::warn!(%error, projection = self.generation.projection, "events could not be read");
@@ -218,6 +235,7 @@ impl Run {
     /// Folds and commits a part of a batch; one that fails is halved until the failing event stands alone.
     async fn fold_part(
         &mut self,
+        at: &mut Checkpoint,
         mut part: Vec<Arc<RecordedEvent>>,
         rest: &mut VecDeque<Vec<Arc<RecordedEvent>>>,
     ) -> Result<(), Stopped> {
@@ -225,7 +243,7 @@ impl Run {
         let mut pause = Duration::from_millis(20);
         loop {
             let fault = match self.fold(&part).await? {
-                Ok(commit) => return self.commit(commit).await,
+                Ok(commit) => return self.commit(at, commit).await,
                 Err(fault) => fault,
             };
             if let Fault::DocumentsUnavailable { .. } = fault {
@@ -242,7 +260,7 @@ impl Run {
                     .await;
                 attempt += 1;
             } else {
-                return self.park(&part[0], &fault).await;
+                return self.park(at, &part[0], &fault).await;
             }
         }
     }
@@ -265,35 +283,42 @@ impl Run {
         });
         folded
             .await
-            .map_err(|_| Stopped("the host is stopping".to_owned()))
+            .map_err(|_| Stopped::Faulted("the host is stopping".to_owned()))
     }
 
-    async fn park(&mut self, event: &RecordedEvent, fault: &Fault) -> Result<(), Stopped> {
+    async fn park(
+        &mut self,
+        at: &mut Checkpoint,
+        event: &RecordedEvent,
+        fault: &Fault,
+    ) -> Result<(), Stopped> {
         tracing::warn!(
             projection = self.generation.projection, position = event.position.0, stream = %event.stream, %fault,
             "an event is parked"
         );
-        self.commit(Commit {
+        let commit = Commit {
             position: event.position,
             event_id: event.event_id,
             park: vec![park(event, Some(fault.to_string()))],
             ..Commit::default()
-        })
-        .await
+        };
+        self.commit(at, commit).await
     }
 
-    async fn commit(&mut self, commit: Commit) -> Result<(), Stopped> {
+    async fn commit(&mut self, at: &mut Checkpoint, commit: Commit) -> Result<(), Stopped> {
         let read_store = Arc::clone(&self.ports().read_store);
         let gate = Arc::clone(&self.gate);
         let _standing_still = gate.lock().await;
+        crash_point::reached("fold/folded");
         let done = patiently(
-            || read_store.commit(&self.generation, self.checkpoint.sequence, commit.clone()),
+            || read_store.commit(&self.generation, at.sequence, commit.clone()),
             read_store::Error::is_transient,
         );
-        done.await.map_err(|error| Stopped(error.to_string()))?;
-        self.checkpoint.sequence += 1;
-        self.checkpoint.position = commit.position;
-        self.checkpoint.event_id = commit.event_id;
+        done.await?;
+        crash_point::reached("fold/committed");
+        at.sequence += 1;
+        at.position = commit.position;
+        at.event_id = commit.event_id;
         self.parked
             .extend(commit.park.iter().map(|parked| parked.stream.clone()));
         let parked = commit.park.len() as u64;
@@ -305,9 +330,9 @@ impl Run {
     }
 
     /// Live means within a batch of the head: under steady load nobody is ever exactly there.
-    fn publish_state(&self) {
+    fn publish_state(&self, at: &Checkpoint) {
         let head = *self.ports().store.head().borrow();
-        if head.0.saturating_sub(self.checkpoint.position.0) <= BATCH as u64 {
+        if head.0.saturating_sub(at.position.0) <= BATCH as u64 {
             self.publish.send_if_modified(|progress| {
                 let changed = progress.state != RunState::Live;
                 progress.state = RunState::Live;

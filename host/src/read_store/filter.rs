@@ -33,7 +33,6 @@ mod path;
 
 use serde_json::{Map, Value, json};
 
-#[cfg(test)]
 pub(crate) use matches::compare;
 pub use parse::InvalidFilter;
 pub use path::FieldPath;

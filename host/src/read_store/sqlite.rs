@@ -88,6 +88,10 @@ impl SqliteReadStore {
 
 #[async_trait]
 impl ReadStore for SqliteReadStore {
+    fn shared_as(&self) -> Option<String> {
+        None
+    }
+
     async fn create_generation(
         &self,
         projection: &str,
@@ -118,6 +122,13 @@ impl ReadStore for SqliteReadStore {
     async fn projections(&self) -> Result<Vec<String>, Error> {
         self.readers
             .read(|reader| Ok(generations::projections(reader)?))
+            .await
+    }
+
+    async fn collections(&self, generation: &GenerationId) -> Result<Vec<String>, Error> {
+        let generation = generation.clone();
+        self.readers
+            .read(move |reader| generations::collections(reader, &generation))
             .await
     }
 

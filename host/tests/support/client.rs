@@ -42,6 +42,11 @@ impl Answer {
 }
 
 impl Client {
+    pub(crate) fn local(port: u16) -> Self {
+        Self::new(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// A client of a host at an address.
     pub(crate) fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()

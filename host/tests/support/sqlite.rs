@@ -25,15 +25,15 @@ pub(crate) struct Tail {
     log: Arc<dyn EventLog>,
 }
 
-pub(crate) async fn place() -> Place {
-    Place(Folder::fresh())
+pub(crate) async fn place() -> Option<Place> {
+    Some(Place(Folder::fresh()))
 }
 
-pub(crate) async fn tail() -> Tail {
+pub(crate) async fn tail() -> Option<Tail> {
     let folder = Folder::fresh();
     let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(folder.path()).unwrap());
     let log = Arc::new(TailEventLog::new(Arc::clone(&store)));
-    Tail { folder, store, log }
+    Some(Tail { folder, store, log })
 }
 
 impl Tail {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhost::{Config, Host};
 
-use super::{Client, component};
+use super::{Client, Profile, component};
 
 /// A folder that goes away with its owner.
 pub(crate) struct Folder(PathBuf);
@@ -63,6 +63,7 @@ impl TestHost {
             max_instances: 60,
             ..Config::default()
         };
+        Profile::of_run().configure(&mut config);
         change(&mut config);
         share_compiled_code(&config.data);
         let host = Host::builder(config)

@@ -1,8 +1,10 @@
 //! What becomes of a command when its append is settled.
 
 use std::sync::Arc;
+use std::sync::mpsc::SendError;
+use std::time::{Duration, Instant};
 
-use super::{Worker, refuse};
+use super::{Task, Worker, refuse};
 use crate::command::Error;
 use crate::command::stream::{Decided, Fate, InFlight, Job, Stream};
 use crate::event_store::{self, Outcome, Snapshot};
@@ -10,6 +12,11 @@ use crate::message::{CommandId, CommandReceipt, Digest, Position, StreamHead, St
 
 /// How often a command is decided again because others wrote to its stream.
 const MAX_CONFLICTS: u32 = 20;
+/// How long a command waits for a version that another process has activated: loading one takes a second where its code
+/// is not in the cache yet.
+const MAX_STALE: Duration = Duration::from_secs(10);
+/// How soon it is decided again meanwhile.
+const STALE_PAUSE: Duration = Duration::from_millis(25);
 
 impl Worker {
     pub(super) fn settle(
@@ -95,7 +102,8 @@ impl Worker {
         }
     }
 
-    /// Another plugin version was activated while this one decided: takes it up if it is at hand, and decides again.
+    /// Another plugin version was activated while this one decided: the command is decided again by it, as soon as it is
+    /// at hand.
     pub(super) fn converge(
         &mut self,
         id: &StreamId,
@@ -107,16 +115,30 @@ impl Worker {
         if let Some(active) = active {
             self.guests.promote(id.category(), active);
         }
-        job.conflicts += 1;
         let current = self
             .guests
             .plugin(id.category())
             .map(|plugin| plugin.digest);
-        if current == active && job.conflicts <= MAX_CONFLICTS {
+        if current == active {
+            job.stale_since = None;
             stream.again.push_back(job);
+        } else if job.stale_since.get_or_insert_with(Instant::now).elapsed() < MAX_STALE {
+            self.later(job);
         } else {
             refuse(job, "another version of its plugin is being taken up");
         }
+    }
+
+    /// Has the registry look for the version, and takes the command up again a moment later.
+    fn later(&self, job: Job) {
+        self.shared.stale.notify_one();
+        let tasks = self.tasks.clone();
+        self.shared.runtime.spawn(async move {
+            tokio::time::sleep(STALE_PAUSE).await;
+            if let Err(SendError(Task::Decide(job))) = tasks.send(Task::Decide(job)) {
+                refuse(job, "the host is stopping");
+            }
+        });
     }
 
     pub(super) fn save(

@@ -5,24 +5,26 @@ use std::collections::HashMap;
 use rusqlite::{CachedStatement, Transaction, params};
 
 use super::super::{Decision, Entry, Error, Outcome, RecordedCommand};
-use super::{plugins, read};
+use super::{plugins, read, transfer};
+use crate::crash_point;
 use crate::message::{Digest, NewEvent, Position, StreamHead, Version};
 
-const INSERT_EVENT: &str = "INSERT INTO events
+pub(super) const INSERT_EVENT: &str = "INSERT INTO events
     (position, event_id, stream, version, type, schema_version, recorded_at, correlation_id, causation_id, actor, plugin,
      metadata, data)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-const INSERT_COMMAND: &str = "INSERT INTO commands
+pub(super) const INSERT_COMMAND: &str = "INSERT INTO commands
     (actor, command_id, stream, name, payload, hash, before_version, after_version, position, recorded_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (actor, command_id) DO NOTHING";
-const INSERT_CENSUS: &str = "INSERT INTO census (category, type, schema_version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+pub(super) const INSERT_CENSUS: &str = "INSERT INTO census (category, type, schema_version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 /// Appends a batch and commits it; returns an outcome per entry and the store's head.
 pub(super) fn append(
     transaction: Transaction<'_>,
     entries: &[Entry],
 ) -> Result<(Vec<Outcome>, Position), Error> {
+    transfer::refuse_unfinished(&transaction)?;
     let mut batch = Batch::begin(&transaction)?;
     let outcomes = entries
         .iter()
@@ -31,6 +33,7 @@ pub(super) fn append(
     batch.record_census()?;
     let head = batch.position;
     drop(batch);
+    crash_point::reached("append/written");
     transaction.commit()?;
     Ok((outcomes, head))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::super::{Error, StoredPlugin};
+use super::transfer;
 use crate::message::{Digest, Time};
 use crate::sqlite::digest;
 
@@ -16,6 +17,8 @@ const ACTIVATE: &str = "INSERT INTO active_plugins (name, digest, aggregate, act
         activated_at = excluded.activated_at";
 const ACTIVE: &str = "SELECT plugins.name, version, plugins.digest, plugins.aggregate, installed_at
     FROM active_plugins JOIN plugins USING (digest) ORDER BY plugins.name";
+const INSTALLED: &str =
+    "SELECT name, version, digest, aggregate, installed_at FROM plugins ORDER BY digest";
 const FIND: &str =
     "SELECT name, version, digest, aggregate, installed_at FROM plugins WHERE digest = ?1";
 
@@ -42,15 +45,23 @@ pub(super) fn activate(
     name: &str,
     digest: Digest,
 ) -> Result<(), Error> {
-    let changed = transaction
-        .prepare_cached(ACTIVATE)?
-        .execute((name, digest.0, Time::now().0))?;
-    if changed == 0 {
+    transfer::refuse_unfinished(&transaction)?;
+    if !set_active(&transaction, name, digest)? {
         return Err(Error::Refused {
             reason: format!("no plugin {name} with digest {digest} is installed"),
         });
     }
     Ok(transaction.commit()?)
+}
+
+/// Notes the active version of a name; false when it is not installed.
+pub(super) fn set_active(
+    connection: &Connection,
+    name: &str,
+    digest: Digest,
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(ACTIVATE)?;
+    Ok(statement.execute((name, digest.0, Time::now().0))? == 1)
 }
 
 /// Returns the active plugin version that decides for a category, if there is one.
@@ -69,6 +80,14 @@ pub(super) fn active_for(
 pub(super) fn active(connection: &Connection) -> rusqlite::Result<Vec<StoredPlugin>> {
     connection
         .prepare_cached(ACTIVE)?
+        .query_map([], decode)?
+        .collect()
+}
+
+/// Lists every installed version.
+pub(super) fn installed(connection: &Connection) -> rusqlite::Result<Vec<StoredPlugin>> {
+    connection
+        .prepare_cached(INSTALLED)?
         .query_map([], decode)?
         .collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::super::shared::Shared;
 use super::super::{CensusEntry, Cursor, Error, RecordedCommand};
 use crate::message::{
     CommandId, Json, Position, RecordedEvent, StreamHead, StreamId, Time, Version,
@@ -137,52 +138,11 @@ pub(super) fn sample_streams(
     rows.collect()
 }
 
-/// What the events of one page have in common is kept once.
-#[derive(Default)]
-struct Shared {
-    streams: Option<StreamId>,
-    texts: Vec<Arc<str>>,
-    metadata: Option<Json>,
-}
-
-/// The most texts that a page looks through before it makes a new one: event types and actors, mostly.
-const MAX_SHARED: usize = 16;
-
-impl Shared {
-    fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.iter().find(|known| &***known == text) {
-            return Arc::clone(known);
-        }
-        let fresh: Arc<str> = text.into();
-        if self.texts.len() < MAX_SHARED {
-            self.texts.push(Arc::clone(&fresh));
-        }
-        fresh
-    }
-
-    fn stream(&mut self, text: &str) -> StreamId {
-        match &self.streams {
-            Some(known) if known.as_str() == text => known.clone(),
-            _ => self.streams.insert(StreamId::from_store(text)).clone(),
-        }
-    }
-
-    fn metadata(&mut self, text: &str) -> Json {
-        match &self.metadata {
-            Some(known) if known.as_str() == text => known.clone(),
-            _ => self.metadata.insert(Json::from_store(text)).clone(),
-        }
-    }
-}
-
 fn decode_all(
     mut rows: rusqlite::Rows<'_>,
     stream: Option<&StreamId>,
 ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-    let mut shared = Shared {
-        streams: stream.cloned(),
-        ..Shared::default()
-    };
+    let mut shared = Shared::new(stream);
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(Arc::new(decode(row, &mut shared)?));

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::{Commit, Error, GenerationId, Write};
 use super::documents::Layout;
 use super::{generations, key, parked};
+use crate::crash_point;
 use crate::message::Json;
 use crate::sqlite::signed;
 
@@ -53,6 +54,7 @@ pub(super) fn commit(
     drop(tables);
     parked::unpark(&transaction, row, &commit.unpark)?;
     parked::park(&transaction, row, &commit.park)?;
+    crash_point::reached("commit/written");
     Ok(transaction.commit()?)
 }
 

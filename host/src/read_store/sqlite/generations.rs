@@ -155,6 +155,18 @@ pub(super) fn projections(connection: &Connection) -> rusqlite::Result<Vec<Strin
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
+/// Lists a generation's collections.
+pub(super) fn collections(
+    connection: &Connection,
+    generation: &GenerationId,
+) -> Result<Vec<String>, Error> {
+    let (row, _) = row(connection, generation)?;
+    let mut statement = connection
+        .prepare_cached("SELECT name FROM collections WHERE generation = ?1 ORDER BY name")?;
+    let names = statement.query_map([row], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Reads a generation's checkpoint.
 pub(super) fn checkpoint(
     connection: &Connection,

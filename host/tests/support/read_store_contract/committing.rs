@@ -77,7 +77,9 @@ pub(crate) async fn what_was_taken_over_is_no_longer_committed_to_by_its_former_
     place: &dyn ReadStorePlace,
 ) {
     let former = Fold::new(place, &[plain("posts")]).await;
-    former.write([put("posts", "a", json!({"by": "former"}))]).await;
+    former
+        .write([put("posts", "a", json!({"by": "former"}))])
+        .await;
     let present = former.elsewhere(place).await;
     let late = Commit {
         position: Position(2),
@@ -85,8 +87,16 @@ pub(crate) async fn what_was_taken_over_is_no_longer_committed_to_by_its_former_
         ..Commit::default()
     };
     let refused = former.commit(late).await;
-    assert!(matches!(refused, Err(Error::LostOwnership { .. })), "{refused:?}");
-    present.write([delete("posts", "a"), put("posts", "b", json!({"by": "present"}))]).await;
+    assert!(
+        matches!(refused, Err(Error::LostOwnership { .. })),
+        "{refused:?}"
+    );
+    present
+        .write([
+            delete("posts", "a"),
+            put("posts", "b", json!({"by": "present"})),
+        ])
+        .await;
     assert_eq!(present.matching("posts", &json!({})).await, ["b"]);
     assert_eq!(former.matching("posts", &json!({})).await, ["b"]);
     assert_eq!(former.listed().await.applied, Position(2));

@@ -1,6 +1,7 @@
 //! A generation under a test's hands.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use foldhost::message::{Digest, Json, Position, StoreId};
 use foldhost::read_store::{
@@ -108,8 +109,22 @@ impl Fold {
         self.store.checkpoint(&self.generation).await.unwrap()
     }
 
-    /// How the store lists it.
+    /// How the store lists it, once what was committed is applied for every reader.
     pub(super) async fn listed(&self) -> Generation {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let listed = self.as_listed().await;
+            if listed.applied == listed.checkpoint.position {
+                return listed;
+            }
+            assert!(listed.applied < listed.checkpoint.position, "{listed:?}");
+            assert!(Instant::now() < deadline, "still not applied: {listed:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// How the store lists it at this moment.
+    async fn as_listed(&self) -> Generation {
         let listed = self
             .store
             .generations(&self.generation.projection)

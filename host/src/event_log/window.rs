@@ -1,7 +1,12 @@
-//! The newest events in memory, a contiguous run of positions.
+//! The newest events in memory, a contiguous run of positions, shared by all who follow.
+//!
+//! What it holds belongs to one epoch of the store. It forgets everything when the epoch moves, and takes in nothing that
+//! was read before it moved, so that no follower is given events of a history that was rewritten.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use crate::message::{Position, RecordedEvent};
 
@@ -12,8 +17,66 @@ const MAX_BYTES: usize = 32 << 20;
 /// What an event takes beside its texts.
 const EVENT_BYTES: usize = 400;
 
+/// The newest events of a store's present epoch.
+pub(super) struct SharedWindow {
+    newest: Mutex<Newest>,
+    epoch: watch::Receiver<u64>,
+}
+
+struct Newest {
+    epoch: u64,
+    window: Window,
+}
+
+impl SharedWindow {
+    /// Makes an empty one that follows the store's epoch.
+    pub(super) fn new(epoch: watch::Receiver<u64>) -> Self {
+        let newest = Newest {
+            epoch: *epoch.borrow(),
+            window: Window::default(),
+        };
+        Self {
+            newest: Mutex::new(newest),
+            epoch,
+        }
+    }
+
+    /// Returns the epoch, to be asked for before events are read that shall be taken in.
+    pub(super) fn epoch(&self) -> u64 {
+        *self.epoch.borrow()
+    }
+
+    /// See [`Window::behind`].
+    pub(super) fn behind(&self, after: Position, limit: usize) -> Option<Vec<Arc<RecordedEvent>>> {
+        self.newest().window.behind(after, limit)
+    }
+
+    /// See [`Window::is_worth_keeping`].
+    pub(super) fn is_worth_keeping(&self, after: Position, head: Position) -> bool {
+        self.newest().window.is_worth_keeping(after, head)
+    }
+
+    /// Takes in a contiguous page that was read in an epoch; see [`Window::extend`].
+    pub(super) fn extend(&self, epoch: u64, page: &[Arc<RecordedEvent>]) {
+        let mut newest = self.newest();
+        if newest.epoch == epoch {
+            newest.window.extend(page);
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = self.epoch();
+        if newest.epoch != epoch {
+            newest.epoch = epoch;
+            newest.window = Window::default();
+        }
+        newest
+    }
+}
+
 /// The newest events that anyone has asked for.
-pub(super) struct Window {
+struct Window {
     events: VecDeque<Arc<RecordedEvent>>,
     bytes: usize,
     max_events: usize,
@@ -33,7 +96,7 @@ impl Default for Window {
 
 impl Window {
     /// Gives the events behind a position when the next one is here.
-    pub(super) fn behind(&self, after: Position, limit: usize) -> Option<Vec<Arc<RecordedEvent>>> {
+    fn behind(&self, after: Position, limit: usize) -> Option<Vec<Arc<RecordedEvent>>> {
         let first = self.events.front()?.position;
         let from = usize::try_from(after.next().0.checked_sub(first.0)?).ok()?;
         if from >= self.events.len() {
@@ -44,14 +107,14 @@ impl Window {
 
     /// Tells whether what lies behind a position belongs to the newest events: not before those that are here already,
     /// and no farther from the head than there is room.
-    pub(super) fn is_worth_keeping(&self, after: Position, head: Position) -> bool {
+    fn is_worth_keeping(&self, after: Position, head: Position) -> bool {
         let is_near = head.0.saturating_sub(after.0) <= self.max_events as u64;
         is_near && self.events.back().is_none_or(|last| last.position <= after)
     }
 
     /// Takes a contiguous page in. What is here already goes when the page does not follow on it, and the oldest go when
     /// there is no room.
-    pub(super) fn extend(&mut self, page: &[Arc<RecordedEvent>]) {
+    fn extend(&mut self, page: &[Arc<RecordedEvent>]) {
         let Some(first) = page.first() else { return };
         if self
             .events
@@ -108,6 +171,21 @@ mod tests {
     fn positions(window: &Window, after: u64, limit: usize) -> Option<Vec<u64>> {
         let events = window.behind(Position(after), limit)?;
         Some(events.iter().map(|event| event.position.0).collect())
+    }
+
+    #[test]
+    fn a_moved_epoch_empties_the_window_and_keeps_out_what_was_read_before_it() {
+        let (epoch, receiver) = watch::channel(0);
+        let shared = SharedWindow::new(receiver);
+        let before = shared.epoch();
+        shared.extend(before, &page(1..=3));
+        assert!(shared.behind(Position(0), 9).is_some());
+        epoch.send_replace(1);
+        assert_eq!(shared.behind(Position(0), 9), None);
+        shared.extend(before, &page(1..=3));
+        assert_eq!(shared.behind(Position(0), 9), None);
+        shared.extend(shared.epoch(), &page(1..=3));
+        assert!(shared.behind(Position(0), 9).is_some());
     }
 
     fn window(max_events: usize, max_bytes: usize) -> Window {
