@@ -37,6 +37,8 @@ pub(crate) struct Options {
 enum Action {
     /// Makes all three available, in the background, and prints three lines for a shell: `eval "$(cargo xtask services up)"`.
     Up,
+    /// Gets the programs of what `up` would start as processes, and starts nothing.
+    Prepare,
     /// Shows each server. The exit code is 1 when one does not answer.
     Status,
     /// Stops what `up` started, and nothing else. Data and logs stay.
@@ -53,6 +55,7 @@ enum Action {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match options.action {
         Action::Up => up(),
+        Action::Prepare => prepare(),
         Action::Status => status(),
         Action::Down { delete } => Locked::open()?.down(delete),
         Action::StopAfterTests => {
@@ -127,6 +130,17 @@ fn up() -> anyhow::Result<()> {
         say(&format!("export {}={}", given::setting(*kind), quoted(url)));
     }
     Ok(())
+}
+
+fn prepare() -> anyhow::Result<()> {
+    // Two calls at a time would fetch everything twice.
+    let _locked = Locked::open()?;
+    let is_given = |kind: &Kind| given::url(*kind).is_some();
+    let wanted = Kind::ALL.into_iter().filter(|kind| !is_given(kind));
+    if docker::works() {
+        return Ok(());
+    }
+    start::prepare(&wanted.collect::<Vec<_>>())
 }
 
 /// As a shell reads it back: a URL's options are joined by what a shell takes for itself.

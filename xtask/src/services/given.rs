@@ -77,7 +77,7 @@ pub(crate) fn port(kind: Kind, url: &str) -> Option<u16> {
 }
 
 /// The variable that tells tests of a server, and its value: PostgreSQL's URL, Kafka's brokers, MongoDB's URL without
-/// a database.
+/// database and options, since each test adds a database of its own.
 pub(crate) fn for_tests(kind: Kind, url: &str) -> (&'static str, String) {
     match kind {
         Kind::Postgres => ("FOLDHOST_TEST_POSTGRES", url.to_owned()),
@@ -90,12 +90,8 @@ fn without_database(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let (before, options) = match rest.split_once('?') {
-        Some((before, options)) => (before, format!("/?{options}")),
-        None => (rest, String::new()),
-    };
-    let hosts = before.split('/').next().unwrap_or(before);
-    format!("{scheme}://{hosts}{options}")
+    let hosts = rest.split(['/', '?']).next().unwrap_or(rest);
+    format!("{scheme}://{hosts}")
 }
 
 #[cfg(test)]
@@ -117,7 +113,7 @@ mod tests {
         check(
             Kind::Mongodb,
             "mongodb://u:p@a,b/x?replicaSet=r",
-            "mongodb://u:p@a,b/?replicaSet=r",
+            "mongodb://u:p@a,b",
         );
     }
 

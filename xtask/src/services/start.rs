@@ -18,14 +18,29 @@ pub(crate) fn all(
     for_tests: bool,
 ) -> Vec<(Kind, anyhow::Result<String>)> {
     let locked = Mutex::new(locked);
+    at_a_time(wanted, |kind| one(&locked, kind, for_tests))
+}
+
+/// Prepares the servers, all at a time, and starts none.
+pub(crate) fn prepare(wanted: &[Kind]) -> anyhow::Result<()> {
+    let prepare = |kind: Kind| kind.prepare_with(&folder(), &note);
+    let prepared = at_a_time(wanted, prepare).into_iter();
+    prepared.map(|(_, server)| server.map(drop)).collect()
+}
+
+/// Does something for each kind, in a thread for each.
+fn at_a_time<T: Send>(
+    wanted: &[Kind],
+    action: impl Fn(Kind) -> anyhow::Result<T> + Sync,
+) -> Vec<(Kind, anyhow::Result<T>)> {
+    let action = &action;
     std::thread::scope(|scope| {
-        let start = |kind| one(&locked, kind, for_tests);
         let threads: Vec<_> = wanted
             .iter()
-            .map(|kind| (*kind, scope.spawn(move || start(*kind))))
+            .map(|kind| (*kind, scope.spawn(move || action(*kind))))
             .collect();
         let results = threads.into_iter().map(|(kind, thread)| {
-            let broken = || Err(anyhow!("the thread that starts {} broke", kind.name()));
+            let broken = || Err(anyhow!("the thread of {} broke", kind.name()));
             (kind, thread.join().unwrap_or_else(|_| broken()))
         });
         results.collect()
