@@ -37,6 +37,7 @@ async fn a_host_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothin
     };
     for (place, time) in EVERYWHERE.iter().chain(own) {
         let at = format!("{place}:{time}");
+        eprintln!("{at}");
         let (example, host) =
             Example::start_unready(profile.clone(), COMMANDS, &[("FOLDHOST_CRASH_AT", &at)]);
         host.ends_by_itself(&at).await;

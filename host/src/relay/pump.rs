@@ -14,6 +14,7 @@ use super::in_flight::InFlight;
 use super::producer::{Delivery, Producer, Refused};
 use super::session::{Ended, Session};
 use super::topic;
+use crate::crash_point;
 use crate::event_store::Cursor;
 use crate::message::{Position, RecordedEvent};
 
@@ -176,6 +177,7 @@ impl<'a> Pump<'a> {
         };
         let bytes = event.data.as_str().len() + event.metadata.as_str().len();
         self.in_flight.push(cursor, bytes);
+        crash_point::reached("relay/produced");
         Ok(true)
     }
 
@@ -188,6 +190,7 @@ impl<'a> Pump<'a> {
                 Delivery::Acknowledged(position) => {
                     if let Some(prefix) = self.in_flight.acknowledge(position) {
                         self.unsaved = Some(prefix);
+                        crash_point::reached("relay/acknowledged");
                     }
                 }
                 Delivery::TooLarge(position) => {
@@ -243,7 +246,10 @@ impl<'a> Pump<'a> {
             .save_cursor(&self.session.follower, cursor)
             .await;
         match saved {
-            Ok(()) => self.unsaved = None,
+            Ok(()) => {
+                self.unsaved = None;
+                crash_point::reached("relay/saved");
+            }
             Err(error) => tracing::debug!(%error, "the relay's cursor is not saved"),
         }
     }

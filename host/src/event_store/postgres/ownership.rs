@@ -28,7 +28,8 @@ const ANSWER: Duration = Duration::from_millis(1500);
 /// How long a session may ask nothing before its process counts as standing still: several times [`ASK_EVERY`].
 const STANDS_STILL: &str = "6 seconds";
 /// Ends the session that holds a lock and has asked nothing for a while; one row when there was such a one.
-const END_STANDING: &str = "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+const END_STANDING: &str =
+    "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND l.classid::bigint = $1 AND l.objid::bigint = $2

@@ -16,6 +16,7 @@ use super::document::OURS;
 use super::redo::Put;
 use super::slots::Slots;
 use super::{failure, names};
+use crate::crash_point;
 
 /// The most statements of one command; the servers take 100,000, and a lost command is repeated as a whole.
 const STATEMENTS: usize = 1_000;
@@ -101,6 +102,7 @@ impl Applier {
             for chunk in chunks(documents, guard.statements()) {
                 self.write(generation, collection, chunk, (guard, seq, held))
                     .await?;
+                crash_point::reached("checkpoint/half-applied");
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use super::layout::Layouts;
 use super::names;
 use super::redo::{self, Redo};
 use super::slots::{Claim, Kind, Slot, Slots};
+use crate::crash_point;
 
 /// Tries of a take-over from an owner that keeps committing.
 const TRIES: u32 = 50;
@@ -155,9 +156,11 @@ impl Owners {
             };
             claimed
         };
+        crash_point::reached("checkpoint/set");
         held.newest.store(slot.slot, Ordering::Relaxed);
         *ours = Some(slot.clone());
         self.applier.apply(generation, &puts, (seq, seq)).await?;
+        crash_point::reached("checkpoint/applied");
         if let Some(slot) = ours.as_mut() {
             slot.applied = true;
         }
