@@ -1,6 +1,10 @@
 //! Servers are killed and come back.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 #[path = "../../../host/tests/support/missing.rs"]
 mod missing;

@@ -24,8 +24,8 @@ pub(crate) fn all(
 /// Prepares the servers, all at a time, and starts none.
 pub(crate) fn prepare(wanted: &[Kind]) -> anyhow::Result<()> {
     let prepare = |kind: Kind| kind.prepare_with(&folder(), &note);
-    let prepared = at_a_time(wanted, prepare).into_iter();
-    prepared.map(|(_, server)| server.map(drop)).collect()
+    let mut prepared = at_a_time(wanted, prepare).into_iter();
+    prepared.try_for_each(|(_, server)| server.map(drop))
 }
 
 /// Does something for each kind, in a thread for each.
