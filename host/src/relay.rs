@@ -10,6 +10,7 @@
 mod identity;
 mod in_flight;
 mod producer;
+mod pump;
 mod session;
 mod topic;
 
@@ -162,6 +163,7 @@ impl Task {
                 Ended::Faulted { reason } => {
                     self.progress.faulted(&reason);
                     let mut epoch = self.store.epoch();
+                    epoch.mark_unchanged();
                     tokio::select! {
                         Ok(()) = epoch.changed() => {}
                         () = rest(LOOK_AGAIN, &mut stop) => {}

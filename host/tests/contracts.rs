@@ -35,6 +35,7 @@ use foldhost::message::Position;
 use foldhost::read_store::ReadStore;
 use support::entries::fill;
 use support::event_log_contract::EventLogPlace as _;
+use support::read_store_contract::ReadStorePlace;
 use support::{kafka, mongo, postgres, sqlite};
 
 event_store_contract!(sqlite_event_store, sqlite::place);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use foldhost::event_store::writer::Writer;
 use foldhost::event_store::{Entry, Error, EventStore, Outcome, StoredPlugin};
-use foldhost::message::{Digest, Position, Time};
+use foldhost::message::{Digest, Json, Position, Time};
 use support::entries::{all, append, append_one, creating, fill, positions};
 use support::eventually::eventually;
 use support::postgres::{Schema, place};
@@ -213,6 +213,60 @@ async fn an_append_that_waits_too_long_is_unavailable_and_stores_nothing() {
     let repeated = || async { store.append(vec![entry.clone()].into()).await };
     let outcomes = eventually("the append stands", repeated).await;
     assert!(matches!(outcomes[..], [Outcome::Appended { head }] if head.position == Position(1)));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_unavailable_soon_and_what_was_owned_is_lost() {
+    let Some(schema) = place().await else { return };
+    let proxy = Proxy::start(&schema.address()).await;
+    let url = schema.url_by_way_of(proxy.address());
+    let store = schema.try_open(&url).await.unwrap();
+    let mut epoch = store.epoch();
+    let mut owned = store.own("relay").await.unwrap().expect("nobody owns it");
+    proxy.stall();
+    let entry = creating("post-a", 1);
+    let asked = Instant::now();
+    let (appending, ()) = tokio::join!(store.append(vec![entry.clone()].into()), owned.lost());
+    assert!(
+        matches!(appending, Err(Error::Unavailable { .. })),
+        "{appending:?}"
+    );
+    assert!(asked.elapsed() < Duration::from_secs(15));
+    proxy.restore();
+    let moved = timeout(LONG, epoch.changed()).await;
+    moved.expect("the store is reached again").unwrap();
+    let repeated = || async { store.append(vec![entry.clone()].into()).await };
+    let outcomes = eventually("the fate of the append is known", repeated).await;
+    assert!(
+        matches!(
+            outcomes[..],
+            [Outcome::Appended { .. } | Outcome::Duplicate(_)]
+        ),
+        "{outcomes:?}"
+    );
+    assert_eq!(positions(&all(&store).await), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_too_large_for_one_message_is_taken_in_parts() {
+    let Some(schema) = place().await else { return };
+    let store = schema.store().await;
+    let large = |to: &str| {
+        let mut entry = creating(to, 1);
+        entry.command.payload = Json::from_store(&format!("\"{}\"", "x".repeat(33 << 20)));
+        entry
+    };
+    let batch = vec![large("post-a"), large("post-b")];
+    let result = store.append(batch.clone().into()).await;
+    assert!(matches!(result, Err(Error::Refused { .. })));
+    let (writer, task) = Writer::new(Arc::clone(&store));
+    let task = tokio::spawn(task);
+    let answers = batch.into_iter().map(|entry| submit(&writer, entry));
+    for answer in futures_util::future::join_all(answers).await {
+        assert!(matches!(answer, Ok(Outcome::Appended { .. })));
+    }
+    drop(writer);
+    task.await.unwrap();
 }
 
 #[tokio::test]

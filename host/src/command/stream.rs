@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Error;
 use crate::event_store::RecordedCommand;
@@ -48,6 +48,8 @@ pub(super) enum Fate {
 pub(super) struct InFlight {
     pub(super) ticket: u64,
     pub(super) job: Job,
+    /// The version that it was decided on.
+    pub(super) expected: Version,
     pub(super) decided: Decided,
     /// A snapshot of the state as it will be when this entry stands.
     pub(super) snapshot: Option<(Digest, Vec<u8>)>,
@@ -90,7 +92,14 @@ pub(super) struct Stream {
     pub(super) again: VecDeque<Job>,
     /// About how many bytes its state takes.
     pub(super) weight: usize,
+    /// Until when another process is believed to write to it too; then this one lets it have its turns.
+    pub(super) contended_until: Option<Instant>,
+    /// It is the other's turn.
+    pub(super) resting: bool,
 }
+
+/// How long a stream counts as contended after a conflict.
+const CONTENDED: Duration = Duration::from_secs(1);
 
 impl Stream {
     pub(super) fn new() -> Self {
@@ -101,7 +110,26 @@ impl Stream {
             waiting: VecDeque::new(),
             again: VecDeque::new(),
             weight: 0,
+            contended_until: None,
+            resting: false,
         }
+    }
+
+    /// Notes that another process has written to it.
+    pub(super) fn note_contention(&mut self) {
+        self.contended_until = Some(Instant::now() + CONTENDED);
+    }
+
+    pub(super) fn is_contended(&self) -> bool {
+        self.contended_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Tells whether nothing may be decided now, so that another process has its turn: what waited together is appended
+    /// together, and then there is a rest.
+    pub(super) fn gives_way(&self) -> bool {
+        let has_had_its_turn = self.resting || !self.in_flight.is_empty();
+        matches!(self.phase, Phase::Warm(_)) && has_had_its_turn && self.is_contended()
     }
 
     /// Tells whether nothing is lost but time when it is forgotten.

@@ -49,6 +49,8 @@ pub(super) enum Task {
         ticket: u64,
         outcome: Result<Outcome, event_store::Error>,
     },
+    /// Go on with a stream that another process has had its turn at.
+    Rested { stream: StreamId },
     /// Keep an instance of a version that is about to be activated.
     Prepare {
         guest: Box<AggregateGuest>,
@@ -143,6 +145,7 @@ impl Worker {
                 ticket,
                 outcome,
             } => self.settle(stream, ticket, outcome),
+            Task::Rested { stream } => self.rested(stream),
             Task::Prepare { guest, ready } => {
                 self.guests.prepare(*guest);
                 // The one who asked may have given up.
@@ -205,6 +208,9 @@ impl Worker {
 
     /// Decides what waits, as far as that is possible now.
     fn pump(&mut self, id: &StreamId, stream: &mut Stream) {
+        if stream.gives_way() {
+            return;
+        }
         loop {
             match stream.phase {
                 Phase::Loading { .. } | Phase::Draining => return,

@@ -2,12 +2,14 @@
 //!
 //! Kafka feeds the live tail. Whatever it does not have in time is read from the store: what is far behind, what came
 //! before this log was opened, what was deleted, what never fitted. So followers see the same events in the same order
-//! whether Kafka is there or not, at most [`PATIENCE`] later, and Kafka being away never makes [`EventLog::next`] fail.
+//! whether Kafka is there or not, at most a fifth of a second later, and Kafka being away never makes [`EventLog::next`]
+//! fail.
 //!
 //! One consumer per process, on a thread of its own, takes all partitions and merges them by position into a window that
 //! all followers share. Records of another store are refused, records seen before are dropped, and nothing outlives the
 //! store's epoch. The consumer group's offsets are committed for tools that show the lag; nothing reads them here.
 
+mod assignment;
 mod client;
 mod consumer;
 mod merge;
@@ -57,7 +59,8 @@ pub struct KafkaLogStatus {
     pub from_kafka: u64,
     /// How many events followers were given from the store.
     pub from_store: u64,
-    /// How many records were dropped since their position had been seen: what a relay has sent again.
+    /// How many records were dropped since their positions were passed: what a relay has sent again, and what it still
+    /// had to send when this log began at the store's head.
     pub duplicates: u64,
     /// How many records were refused since they belong to another store.
     pub foreign: u64,
@@ -123,7 +126,7 @@ impl KafkaEventLog {
         }
     }
 
-    fn from_window(&self, after: Position, limit: usize) -> Option<Vec<Arc<RecordedEvent>>> {
+    fn windowed(&self, after: Position, limit: usize) -> Option<Vec<Arc<RecordedEvent>>> {
         let events = self.live.window.behind(after, limit)?;
         self.from_kafka
             .fetch_add(events.len() as u64, Ordering::Relaxed);
@@ -167,7 +170,7 @@ impl Live {
 impl EventLog for KafkaEventLog {
     async fn next(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, Error> {
         let limit = limit.max(1);
-        if let Some(events) = self.from_window(after, limit) {
+        if let Some(events) = self.windowed(after, limit) {
             return Ok(events);
         }
         let mut passed = self.live.passed.subscribe();
@@ -176,7 +179,7 @@ impl EventLog for KafkaEventLog {
             _ = passed.wait_for(|passed| *passed > after) => {}
             overdue = self.overdue(after) => overdue?,
         }
-        if let Some(events) = self.from_window(after, limit) {
+        if let Some(events) = self.windowed(after, limit) {
             return Ok(events);
         }
         let events = self.tail.next(after, limit).await?;

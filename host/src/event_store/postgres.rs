@@ -3,8 +3,8 @@
 //! An append is one call of the schema's own function: it takes the store's advisory lock and only then reads the last
 //! position and the heads, and the lock is held through the commit, so that positions are dense and in commit order
 //! whoever writes. The server may be away, at the start too: every call then says so, and the store comes back by itself.
-//! Statements are complete in themselves and may go through a transaction pooler; the sessions that listen and hold locks
-//! go where the same URL leads, which then has to be the server.
+//! Two sessions listen and hold locks, so that the URL has to lead to the server itself, or to a pooler that gives each
+//! session a server connection of its own. All other statements are complete in themselves.
 
 mod address;
 mod append;
@@ -44,8 +44,7 @@ const READERS: usize = 8;
 /// Where a PostgreSQL event store is.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:5432/database`, with the driver's parameters such as `sslmode`. Behind a transaction
-    /// pooler, `statement-cache-capacity=0`.
+    /// `postgres://user:password@host:5432/database`, with the driver's parameters such as `sslmode`.
     pub url: String,
     /// The schema that holds everything, made when it is not there: a lower-case name.
     pub schema: String,
@@ -117,6 +116,7 @@ impl EventStore for PostgresEventStore {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
+        append::check_size(&entries)?;
         let statement = append::statement(&self.address, self.state.newest(), &entries);
         let rows = match self.appends.rows(statement).await {
             Ok(rows) => rows,

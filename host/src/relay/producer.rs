@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 use crate::event_log::kafka::{KafkaOptions, Reports, headers};
 use crate::message::{Position, RecordedEvent};
 
+/// The most bytes of a batch: what librdkafka takes by itself. Where a topic takes more, that is for single large records.
+const MAX_BATCH: usize = 1_000_000;
+
 /// What became of a record.
 pub(super) enum Delivery {
     /// The brokers have it.
@@ -58,10 +61,11 @@ impl Producer {
             deliveries,
         };
         // A batch is refused as a whole, so that none may be larger than what the topic takes.
+        let batch = max_bytes.min(MAX_BATCH);
         let inner = options
             .producer()
             .set("message.max.bytes", max_bytes.to_string())
-            .set("batch.size", max_bytes.to_string())
+            .set("batch.size", batch.to_string())
             .create_with_context(context)?;
         let producer = Self {
             inner: Some(inner),

@@ -1,6 +1,7 @@
 //! The topic: whether it is there, made if need be, and what its newest records are.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAKING: Duration = Duration::from_secs(15);
 /// The most bytes of a record where the topic's own limit may not be asked for: what brokers take unless told otherwise.
 const USUAL_MAX_BYTES: usize = 1_048_588;
+/// What a topic says that was made but is not known everywhere.
+const NOT_YET: KafkaError = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
 /// What librdkafka takes as a limit.
 const POSSIBLE_MAX_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
@@ -39,10 +42,11 @@ struct Shape {
     replicas: usize,
 }
 
-/// Finds the topic, or makes it. Blocks, also while it lets go of its clients.
+/// Finds the topic, or makes it. Blocks, also while it lets go of its clients; soon comes to an end when it is abandoned.
 pub(super) fn prepare(
     options: &KafkaOptions,
     runtime: &tokio::runtime::Handle,
+    is_abandoned: &AtomicBool,
 ) -> Result<Topic, String> {
     let reports = Reports::default();
     let explain = |error: KafkaError| reports.take().unwrap_or_else(|| error.to_string());
@@ -60,7 +64,7 @@ pub(super) fn prepare(
         Some(shape) => shape,
         None if options.create_topic => {
             runtime.block_on(create(&admin, options)).map_err(explain)?;
-            made(&consumer, options).map_err(explain)?
+            settled(is_abandoned, || shape(&consumer, options)?.ok_or(NOT_YET)).map_err(explain)?
         }
         None => {
             return Err(format!(
@@ -72,7 +76,10 @@ pub(super) fn prepare(
     let settings = runtime.block_on(settings(&admin, options));
     Ok(Topic {
         max_bytes: max_bytes(settings.as_ref()),
-        newest: newest(&consumer, options, shape.partitions).map_err(explain)?,
+        newest: settled(is_abandoned, || {
+            newest(&consumer, options, shape.partitions)
+        })
+        .map_err(explain)?,
         warnings: warnings(settings.as_ref(), shape.replicas),
     })
 }
@@ -131,19 +138,32 @@ async fn create(admin: &AdminClient<Reports>, options: &KafkaOptions) -> Result<
     Ok(())
 }
 
-/// Waits until a new topic is known and has leaders.
-fn made(consumer: &Consumer, options: &KafkaOptions) -> Result<Shape, KafkaError> {
+/// Asks again while a topic that is new, or whose leaders move, is not known everywhere.
+fn settled<T>(
+    is_abandoned: &AtomicBool,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
     let deadline = Instant::now() + MAKING;
+    let is_over = || is_abandoned.load(Ordering::Relaxed) || Instant::now() >= deadline;
     loop {
-        match shape(consumer, options) {
-            Ok(Some(shape)) => return Ok(shape),
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Ok(None) if Instant::now() > deadline => {
-                return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
+        match ask() {
+            Err(error) if is_unsettled(&error) && !is_over() => {
+                std::thread::sleep(Duration::from_millis(50));
             }
-            _ => std::thread::sleep(Duration::from_millis(50)),
+            result => return result,
         }
     }
+}
+
+fn is_unsettled(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
 }
 
 /// Asks for the topic's settings; none when this client may not see them.

@@ -96,8 +96,8 @@ async fn serving_ends_when_it_is_told_to_although_streams_are_open() {
 async fn a_host_that_stops_is_not_ready() {
     let host = TestHost::start(&["post"]).await;
     assert_eq!(
-        host.client.get("/readyz").await.expect(200).body,
-        json!({"status": "ready"})
+        host.client.get("/readyz").await.expect(200).body["status"],
+        "ready"
     );
     host.host.shutdown().await;
     let answer = host.client.get("/readyz").await.expect(503);

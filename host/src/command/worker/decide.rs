@@ -147,6 +147,7 @@ impl Worker {
         stream.in_flight.push_back(InFlight {
             ticket,
             job,
+            expected: entry.expected.version,
             decided,
             snapshot,
         });

@@ -11,7 +11,9 @@ use crate::event_store::{self, Outcome, Snapshot};
 use crate::message::{CommandId, CommandReceipt, Digest, Position, StreamHead, StreamId};
 
 /// How often a command is decided again because others wrote to its stream.
-const MAX_CONFLICTS: u32 = 20;
+const MAX_CONFLICTS: u32 = 50;
+/// The longest rest of a stream that another process writes to as well: the time to read its head, decide and append.
+const LONGEST_REST: Duration = Duration::from_millis(12);
 /// How long a command waits for a version that another process has activated: loading one takes a second where its code
 /// is not in the cache yet.
 const MAX_STALE: Duration = Duration::from_secs(10);
@@ -32,10 +34,36 @@ impl Worker {
             .position(|entry| entry.ticket == ticket)
             && let Some(entry) = stream.in_flight.remove(at)
         {
+            let stands = matches!(outcome, Ok(Outcome::Appended { .. }));
             self.conclude(&id, &mut stream, entry, outcome);
             stream.settle();
+            if stands && stream.in_flight.is_empty() && stream.is_contended() {
+                stream.resting = true;
+                self.rest(&id);
+            }
             self.pump(&id, &mut stream);
         }
+        self.keep(id, stream);
+    }
+
+    /// Lets another process have its turn at a stream that both write to: the one that has just appended knows the head
+    /// and would win every time.
+    fn rest(&self, id: &StreamId) {
+        let (tasks, stream) = (self.tasks.clone(), id.clone());
+        let random = uuid::Uuid::now_v7().as_bytes()[15];
+        let rest = LONGEST_REST.mul_f64(0.3 + f64::from(random) / 365.0);
+        self.shared.runtime.spawn(async move {
+            tokio::time::sleep(rest).await;
+            // The worker is gone only when the host stops.
+            let _ = tasks.send(Task::Rested { stream });
+        });
+    }
+
+    /// The rest of a stream is over.
+    pub(super) fn rested(&mut self, id: StreamId) {
+        let mut stream = self.take(&id);
+        stream.resting = false;
+        self.pump(&id, &mut stream);
         self.keep(id, stream);
     }
 
@@ -48,6 +76,7 @@ impl Worker {
     ) {
         let InFlight {
             mut job,
+            expected,
             decided,
             snapshot,
             ..
@@ -77,6 +106,9 @@ impl Worker {
                 (job.reply)(Ok(Fate::Duplicate(recorded)));
             }
             Ok(Outcome::Conflict { actual }) => {
+                if actual.version > expected {
+                    stream.note_contention();
+                }
                 self.guests.close(id.category(), stream.invalidate());
                 job.conflicts += 1;
                 if job.conflicts > MAX_CONFLICTS {

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use super::super::Error;
-use super::PostgresOptions;
+use super::{PostgresOptions, failure};
 
 /// The most bytes of a name in PostgreSQL.
 const MAX_SCHEMA: usize = 63;
@@ -16,7 +16,7 @@ const UNREADABLE: &str = "named by event_store";
 /// not depend on how empty the tables were when a session made them; a plan that is only dear on paper is not compiled.
 const SETTINGS: [(&str, &str); 4] = [
     ("default_transaction_isolation", "read committed"),
-    ("statement_timeout", "9s"),
+    ("statement_timeout", "5s"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
 ];
@@ -55,6 +55,7 @@ impl Address {
         if !is_schema(&options.schema) {
             let rule = "a lower-case letter or _, then lower-case letters, digits or _, 63 at most";
             let reason = format!("the schema {:?} is not {rule}", options.schema);
+            let reason = format!("{reason} (see the setting event_store)");
             return Err(cannot_open(&shown, &reason));
         }
         Ok(Self {
@@ -83,6 +84,14 @@ impl Address {
     /// Returns the schema's name.
     pub(super) fn schema(&self) -> &str {
         &self.schema
+    }
+
+    /// What an error on the way to an open store means: that it can never be opened like this, or what it always means.
+    pub(super) fn opening(&self, error: sqlx::Error) -> Error {
+        match failure::cannot_open(&error) {
+            Some(reason) => self.cannot_open(&reason),
+            None => error.into(),
+        }
     }
 
     /// Says that the store cannot be opened, and why.

@@ -25,6 +25,28 @@ const DUPLICATE: i32 = 2;
 const CONFLICT: i32 = 3;
 const STALE: i32 = 4;
 
+/// The most bytes of JSON in a batch of several entries. The server takes a gigabyte at once, but has to hold it, too.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Refuses a batch that is too large for one message, so that it is halved; an entry that stands alone is let through.
+pub(super) fn check_size(entries: &[Entry]) -> Result<(), Error> {
+    let size = |entry: &Entry| {
+        let data: usize = events(entry)
+            .iter()
+            .map(|event| event.data.as_str().len())
+            .sum();
+        let metadata = entry.command.metadata.as_str().len();
+        entry.command.payload.as_str().len() + metadata + data
+    };
+    let bytes: usize = entries.iter().map(size).sum();
+    if bytes > MAX_BYTES && entries.len() > 1 {
+        return Err(Error::Refused {
+            reason: format!("{bytes} bytes in one batch where {MAX_BYTES} are the most"),
+        });
+    }
+    Ok(())
+}
+
 /// Lays out a batch; `seen` is the newest event that this process knows.
 pub(super) fn statement<'q>(address: &Address, seen: Cursor, entries: &[Entry]) -> Statement<'q> {
     let mut lists = Lists::default();

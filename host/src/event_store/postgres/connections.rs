@@ -22,7 +22,7 @@ pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// How long a caller waits for everything: a free session, the connection, the answer. A little longer than the server
 /// works on a statement, so that it is mostly the server that ends it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(6);
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// A session that rested longer than this is asked whether it is still there.

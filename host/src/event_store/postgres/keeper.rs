@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::super::{Cursor, Error};
 use super::address::Address;
 use super::connections::{CONNECT, connect};
-use super::failure::{cannot_open, unavailable};
+use super::failure::unavailable;
 use super::migration;
 use super::state::{Found, State};
 use super::value::{signed, unsigned, uuid};
@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(1500);
 /// How long opening waits for a server that does not answer, before the store is opened unreached.
 const OPEN: Duration = Duration::from_secs(5);
+/// How long a migration may take, this host's or the one that it waits for.
+const MIGRATION: Duration = Duration::from_mins(5);
 /// Pauses between attempts to reach the server.
 const RETRY: Duration = Duration::from_millis(250);
 /// Payload of a notification that another plugin version is active.
@@ -91,18 +93,23 @@ async fn begin_patiently(address: &Address, state: &State) -> PgListener {
 async fn begin(address: &Address, state: &State) -> Result<PgListener, Error> {
     let result = try_begin(address, state).await;
     if let Err(error) = &result {
-        state.note_trouble(error.to_string());
+        let trouble = match error {
+            Error::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        };
+        state.note_trouble(trouble);
     }
     result
 }
 
 async fn try_begin(address: &Address, state: &State) -> Result<PgListener, Error> {
-    let opening = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => Error::from(error),
-    };
+    let opening = |error| address.opening(error);
     let mut connection = connect(&address.direct()).await.map_err(opening)?;
-    migration::migrate(&mut connection, address).await?;
+    let is_current = timeout(CONNECT, migration::is_current(&mut connection, address)).await;
+    if !is_current.map_err(|_| silent())?? {
+        let migrating = timeout(MIGRATION, migration::migrate(&mut connection, address)).await;
+        migrating.map_err(|_| silent())??;
+    }
     drop(connection);
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -112,7 +119,8 @@ async fn try_begin(address: &Address, state: &State) -> Result<PgListener, Error
         .connect_lazy_with(address.direct());
     let mut listener = PgListener::connect_with(&pool).await.map_err(opening)?;
     listener.eager_reconnect(false);
-    listener.listen(address.schema()).await.map_err(opening)?;
+    let listening = timeout(CONNECT, listener.listen(address.schema())).await;
+    listening.map_err(|_| silent())?.map_err(opening)?;
     look(&mut listener, address, state).await?;
     Ok(listener)
 }
@@ -165,10 +173,15 @@ async fn look(listener: &mut PgListener, address: &Address, state: &State) -> Re
     let statement = sqlx::query(address.sql(LOOK_AT)).bind(signed(sought.position.0));
     let row = match timeout(LOOK, statement.fetch_one(listener)).await {
         Ok(row) => row?,
-        Err(_) => return Err(unavailable("the server did not answer in time")),
+        Err(_) => return Err(silent()),
     };
     state.looked(found(&row, sought)?);
     Ok(())
+}
+
+/// A session that hears nothing is as good as ended.
+fn silent() -> Error {
+    unavailable("the server did not answer in time")
 }
 
 fn found(row: &PgRow, sought: Cursor) -> sqlx::Result<Found> {

@@ -8,7 +8,6 @@ use sqlx::{Acquire as _, AssertSqlSafe, PgConnection, Row as _};
 
 use super::super::Error;
 use super::address::Address;
-use super::failure::cannot_open;
 use super::ownership::key;
 
 /// One step of the schema, never changed once it is released. Its number is its place in the list, from 1.
@@ -44,8 +43,11 @@ const NEWEST: &str = r#"SELECT coalesce(max(version), 0) FROM "{schema}".event_s
 const RECORD: &str =
     r#"INSERT INTO "{schema}".event_store_migrations (version, name) VALUES ($1, $2)"#;
 
-/// Brings the schema up to date, or says why this host cannot use it.
-pub(super) async fn migrate(connection: &mut PgConnection, address: &Address) -> Result<(), Error> {
+/// Tells whether the schema is up to date, or says why this host cannot use it.
+pub(super) async fn is_current(
+    connection: &mut PgConnection,
+    address: &Address,
+) -> Result<bool, Error> {
     if let Some(version) = connection.server_version_num()
         && version < OLDEST_SERVER
     {
@@ -55,15 +57,16 @@ pub(super) async fn migrate(connection: &mut PgConnection, address: &Address) ->
         );
         return Err(address.cannot_open(&reason));
     }
-    let broken = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => error.into(),
-    };
-    let survey = survey(connection, address).await.map_err(broken)?;
+    let survey = survey(connection, address)
+        .await
+        .map_err(|error| address.opening(error))?;
     let known = MIGRATIONS.len() as u32;
-    if survey.has_ledger && found(connection, address, known).await? == known {
-        return Ok(());
-    }
+    Ok(survey.has_ledger && found(connection, address, known).await? == known)
+}
+
+/// Brings the schema up to date, or waits until another host has done it.
+pub(super) async fn migrate(connection: &mut PgConnection, address: &Address) -> Result<(), Error> {
+    let broken = |error| address.opening(error);
     let mut transaction = connection.begin().await.map_err(broken)?;
     lock(&mut transaction, address).await.map_err(broken)?;
     apply(&mut transaction, address).await?;
@@ -103,7 +106,8 @@ async fn lock(connection: &mut PgConnection, address: &Address) -> sqlx::Result<
 async fn found(connection: &mut PgConnection, address: &Address, known: u32) -> Result<u32, Error> {
     let row = sqlx::query(address.sql(NEWEST))
         .fetch_one(connection)
-        .await?;
+        .await
+        .map_err(|error| address.opening(error))?;
     let found = row.try_get::<i32, _>(0)?.unsigned_abs();
     if found > known {
         return Err(Error::TooNew { found, known });
@@ -113,38 +117,46 @@ async fn found(connection: &mut PgConnection, address: &Address, known: u32) -> 
 
 /// Applies what is missing; the survey is made again, now under the lock.
 async fn apply(connection: &mut PgConnection, address: &Address) -> Result<(), Error> {
-    let broken = |error: sqlx::Error| match cannot_open(&error) {
-        Some(reason) => address.cannot_open(&reason),
-        None => error.into(),
-    };
+    let broken = |error| address.opening(error);
     let survey = survey(connection, address).await.map_err(broken)?;
+    if !survey.has_ledger && survey.holds_anything {
+        let reason = format!("the schema {} belongs to another program", address.schema());
+        return Err(address.cannot_open(&reason));
+    }
     if !survey.has_ledger {
-        if survey.holds_anything {
-            let reason = format!("the schema {} belongs to another program", address.schema());
-            return Err(address.cannot_open(&reason));
-        }
-        if !survey.has_schema {
-            run(connection, address.sql(r#"CREATE SCHEMA "{schema}""#))
-                .await
-                .map_err(broken)?;
-        }
-        run(connection, address.sql(CREATE_LEDGER))
-            .await
-            .map_err(broken)?;
+        let ledger = create_ledger(connection, address, survey.has_schema);
+        ledger.await.map_err(broken)?;
     }
     let found = found(connection, address, MIGRATIONS.len() as u32).await?;
+    let missing = apply_behind(connection, address, found);
+    missing.await.map_err(broken)
+}
+
+async fn create_ledger(
+    connection: &mut PgConnection,
+    address: &Address,
+    has_schema: bool,
+) -> sqlx::Result<()> {
+    if !has_schema {
+        run(connection, address.sql(r#"CREATE SCHEMA "{schema}""#)).await?;
+    }
+    run(connection, address.sql(CREATE_LEDGER)).await
+}
+
+async fn apply_behind(
+    connection: &mut PgConnection,
+    address: &Address,
+    found: u32,
+) -> sqlx::Result<()> {
     let path = address.sql(r#"SET LOCAL search_path = "{schema}", pg_temp"#);
-    run(connection, path).await.map_err(broken)?;
+    run(connection, path).await?;
     for (version, migration) in (1..).zip(&MIGRATIONS).skip(found as usize) {
-        run(connection, address.sql(migration.sql))
-            .await
-            .map_err(broken)?;
+        run(connection, address.sql(migration.sql)).await?;
         sqlx::query(address.sql(RECORD))
             .bind(version)
             .bind(migration.name)
             .execute(&mut *connection)
-            .await
-            .map_err(broken)?;
+            .await?;
     }
     Ok(())
 }

@@ -2,11 +2,15 @@
 //!
 //! A lock lives as long as its session. The task asks the session every second whether it is still there; when it is not,
 //! every ownership given out from it is lost, and the server gives the locks to whoever asks next.
+//!
+//! A process that stands still keeps its session, since its machine answers for it. The server sees that it asks no more,
+//! and who wants the lock then has that session ended. What the former owner does when it goes on is no danger: what must
+//! happen once is guarded where it takes effect.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -20,6 +24,15 @@ use crate::message::Digest;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take before the session is given up.
 const ANSWER: Duration = Duration::from_millis(1500);
+
+/// How long a session may ask nothing before its process counts as standing still: several times [`ASK_EVERY`].
+const STANDS_STILL: &str = "6 seconds";
+/// Ends the session that holds a lock and has asked nothing for a while; one row when there was such a one.
+const END_STANDING: &str = "SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND l.classid::bigint = $1 AND l.objid::bigint = $2
+        AND a.query_start < clock_timestamp() - $3::text::interval";
 
 /// Hands requests to the task that keeps the locks.
 pub(super) struct Owners {
@@ -193,8 +206,9 @@ impl Locks {
         let Some(session) = self.session.as_mut() else {
             return;
         };
-        let result = timeout(ANSWER, session.connection.ping()).await;
-        if !matches!(result, Ok(Ok(()))) {
+        // A statement, and no mere sign of life of the connection: the server notes when it was asked.
+        let asked = sqlx::query("SELECT 1").execute(&mut session.connection);
+        if !matches!(timeout(ANSWER, asked).await, Ok(Ok(_))) {
             if !session.keys.is_empty() {
                 tracing::warn!(
                     "the session that holds this host's locks is gone, and what it owned with it"
@@ -211,6 +225,25 @@ impl Session {
             .bind(key)
             .fetch_one(&mut self.connection)
             .await?;
-        row.try_get(0)
+        let taken: bool = row.try_get(0)?;
+        if !taken {
+            self.end_standing(key).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Frees a lock whose owner stands still; it can be taken when its session has ended.
+    async fn end_standing(&mut self, key: i64) -> sqlx::Result<()> {
+        let (high, low) = ((key as u64) >> 32, key as u64 & u64::from(u32::MAX));
+        let ended = sqlx::query(END_STANDING)
+            .bind(high as i64)
+            .bind(low as i64)
+            .bind(STANDS_STILL)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        if ended.is_some() {
+            tracing::warn!("a process that stands still was relieved of what it owned");
+        }
+        Ok(())
     }
 }

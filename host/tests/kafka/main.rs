@@ -7,6 +7,7 @@
     reason = "tests and what only they use"
 )]
 
+#[path = "../support"]
 mod support {
     #[macro_use]
     mod contract;
@@ -23,6 +24,9 @@ mod support {
     pub(crate) use eventually::eventually;
 }
 
+mod identity;
+mod outages;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,9 +37,8 @@ use foldhost::message::{Json, NewEvent, Position, RecordedEvent};
 use foldhost::relay::RelayState;
 use support::entries::{all, append_one, creating, event, fill, on, positions};
 use support::eventually;
-use support::kafka::{Place, Proxy, Running, Store, Topic, brokers, place};
+use support::kafka::{Place, Running, Store, Topic, brokers, place};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 /// Waits until the relay has carried everything.
 async fn carried(relay: &Running, store: &Arc<dyn EventStore>) {
@@ -161,34 +164,6 @@ async fn a_relay_that_stops_keeps_how_far_it_has_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crashed_relay_sends_again_is_seen_once() {
-    let Some(place) = place().await else { return };
-    let store = Arc::clone(&place.store.store);
-    connected(&place.log).await;
-    fill(&store, "a", 100).await;
-    carried(&place.relay, &store).await;
-    place.relay.crash().await;
-    // Where the crash would have left the cursor, had it come before it was saved.
-    let early = store.read_all(Position(9), 1).await.unwrap()[0].event_id;
-    let cursor = Cursor {
-        position: Position(10),
-        event_id: early,
-    };
-    let follower = format!("relay/{}", place.topic.options.topic);
-    store.save_cursor(&follower, cursor).await.unwrap();
-    let relay = Running::start(&place.topic.options, &store);
-    fill(&store, "b", 10).await;
-    carried(&relay, &store).await;
-    let seen = follow(&place.log, 0, 110).await;
-    assert_eq!(positions(&seen), numbers(1..=110));
-    eventually("what was sent again being dropped", async || {
-        let status = place.log.status();
-        (status.duplicates == 90).then_some(()).ok_or(status)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn other_applications_read_cloud_events_in_the_order_of_their_streams() {
     let Some(place) = place().await else { return };
     let store = &place.store.store;
@@ -257,114 +232,6 @@ async fn a_topic_that_takes_little_gets_what_fits_and_stubs() {
     }
     carried(&place.relay, store).await;
     assert_eq!(follow(&place.log, 0, 40).await, all(store).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_stores_records_are_refused_and_its_topic_is_left_alone() {
-    let Some(first) = place().await else { return };
-    fill(&first.store.store, "a", 20).await;
-    carried(&first.relay, &first.store.store).await;
-    let (options, second) = (&first.topic.options, Store::fresh());
-    let relay = Running::start(options, &second.store);
-    let log = KafkaEventLog::open(options.clone(), Arc::clone(&second.store)).unwrap();
-    let reason = state(&relay, RelayState::Faulted).await;
-    assert!(reason.contains("belongs to another store"), "{reason}");
-    assert!(reason.contains("foldhost store rebase"), "{reason}");
-    connected(&log).await;
-    fill(&first.store.store, "b", 20).await;
-    fill(&second.store, "c", 5).await;
-    assert_eq!(follow(&log, 0, 5).await, all(&second.store).await);
-    eventually("foreign records being counted", async || {
-        let status = log.status();
-        (status.foreign == 20).then_some(()).ok_or(status)
-    })
-    .await;
-    assert_eq!(log.status().from_kafka, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rewritten_history_stops_the_relay() {
-    let Some(brokers) = brokers() else { return };
-    for (position, what) in [(3, "holds event"), (9, "ends before it")] {
-        let (topic, store) = (Topic::fresh(&brokers), Store::fresh());
-        fill(&store.store, "a", 5).await;
-        let cursor = Cursor {
-            position: Position(position),
-            event_id: Uuid::now_v7(),
-        };
-        let follower = format!("relay/{}", topic.options.topic);
-        store.store.save_cursor(&follower, cursor).await.unwrap();
-        let relay = Running::start(&topic.options, &store.store);
-        let reason = state(&relay, RelayState::Faulted).await;
-        assert!(reason.contains("history was rewritten"), "{reason}");
-        assert!(reason.contains(what), "{reason}");
-        assert_eq!(relay.relay.status().position, Position::START);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_ahead_of_its_store_stops_the_relay() {
-    let Some(place) = place().await else { return };
-    fill(&place.store.store, "a", 5).await;
-    carried(&place.relay, &place.store.store).await;
-    let Place {
-        relay,
-        topic,
-        mut store,
-        ..
-    } = place;
-    relay.stop().await;
-    // The same store, restored from before its third event: the cursor too is of that time.
-    store.forget_behind(2);
-    let relay = Running::start(&topic.options, &store.store);
-    let reason = state(&relay, RelayState::Faulted).await;
-    assert!(reason.contains("history was rewritten"), "{reason}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn followers_go_on_while_the_topic_is_gone_and_the_relay_makes_it_again() {
-    let Some(place) = place().await else { return };
-    let store = &place.store.store;
-    connected(&place.log).await;
-    fill(store, "a", 20).await;
-    carried(&place.relay, store).await;
-    assert_eq!(positions(&follow(&place.log, 0, 20).await), numbers(1..=20));
-    place.topic.delete().await;
-    fill(store, "b", 20).await;
-    assert_eq!(
-        positions(&follow(&place.log, 20, 40).await),
-        numbers(21..=40)
-    );
-    carried(&place.relay, store).await;
-    let before = place.log.status().from_kafka;
-    eventually("events coming over Kafka again", async || {
-        fill(store, &format!("{}-", Uuid::now_v7()), 1).await;
-        let last = store.head().borrow().0;
-        assert_eq!(positions(&follow(&place.log, last - 1, last).await), [last]);
-        let status = place.log.status();
-        (status.from_kafka > before).then_some(()).ok_or(status)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_kafka_everything_starts_and_with_it_the_relay_catches_up() {
-    let Some(brokers) = brokers() else { return };
-    // Brokers are found through an address where nobody listens yet.
-    let proxy = Proxy::reserved();
-    let mut topic = Topic::fresh(&brokers);
-    topic.options.brokers = proxy.address();
-    let place = Place::on(topic);
-    let store = &place.store.store;
-    fill(store, "a", 30).await;
-    assert_eq!(follow(&place.log, 0, 30).await, all(store).await);
-    state(&place.relay, RelayState::Waiting).await;
-    let status = place.log.status();
-    assert_eq!((status.connected, status.from_kafka), (false, 0));
-    assert!(status.last_error.is_some());
-    proxy.open(&brokers).await;
-    carried(&place.relay, store).await;
-    connected(&place.log).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
