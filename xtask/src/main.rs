@@ -1,6 +1,7 @@
 //! Automation of the repository, in Rust: `cargo xtask --help`.
 
 mod bench;
+mod services;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ enum Task {
     /// Runs every test there is: units, contracts, the host over HTTP and by its command line, plugins natively and as
     /// components. Fails when something a test needs cannot be had.
     Test(test::Options),
+    /// Starts, shows and stops the servers of the cluster profile: PostgreSQL, Kafka, and what speaks MongoDB's protocol.
+    Services(services::Options),
     /// Measures one of the inner parts, and prints ratios.
     Bench(bench::Options),
 }
@@ -29,12 +32,13 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
+        Task::Services(options) => services::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}"));
+            note(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -56,6 +60,10 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()>
         .args(arguments)
         .envs(environment.iter().copied())
         .current_dir(root());
+    // What a shell has for its own host says nothing to tests, which make their own.
+    for setting in services::given::SETTINGS {
+        command.env_remove(setting);
+    }
     let status = command
         .status()
         .with_context(|| format!("{shown} cannot be started"))?;
@@ -71,4 +79,10 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()>
 )]
 fn say(line: &str) {
     println!("{line}");
+}
+
+/// For what people read and programs do not: `services up` prints what a shell evaluates.
+#[allow(clippy::print_stderr, reason = "the task's own words")]
+fn note(line: &str) {
+    eprintln!("{line}");
 }

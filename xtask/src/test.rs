@@ -1,12 +1,15 @@
 //! `cargo xtask test`.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use foldhost_test_servers::Kind;
 
-use crate::{cargo, root, say};
+use crate::services::{self, Available, given};
+use crate::{cargo, note, root, say};
 
 /// What to run.
 #[derive(Args)]
@@ -17,6 +20,9 @@ pub(crate) struct Options {
     /// Go on without what cannot be had, and name every test that did not run.
     #[arg(long)]
     allow_missing: bool,
+    /// Leave the servers that were started for the tests running.
+    #[arg(long)]
+    keep_services: bool,
 }
 
 /// Crates whose tests run a second time against their compiled component.
@@ -29,20 +35,76 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let missing = root().join("target").join("missing-tests.txt");
     fs::create_dir_all(root().join("target"))?;
     fs::write(&missing, "").context("the list of tests that do not run cannot be begun")?;
-    let list = missing.display().to_string();
-    let mut environment = vec![("FOLDHOST_MISSING_LIST", list.as_str())];
+    let _stopped_at_the_end = match options.keep_services {
+        true => None,
+        false => Some(Stopper::start()?),
+    };
+    let urls = build_beside_servers(options)?;
+    let mut environment = BTreeMap::from([
+        ("FOLDHOST_MISSING_LIST", missing.display().to_string()),
+        (
+            "FOLDHOST_TEST_SERVERS",
+            services::folder().display().to_string(),
+        ),
+    ]);
+    environment.extend(urls.iter().map(|(kind, url)| given::for_tests(*kind, url)));
     if options.full {
-        environment.push(("FOLDHOST_TEST_FULL", "1"));
+        environment.insert("FOLDHOST_TEST_FULL", "1".to_owned());
     }
     if options.allow_missing {
-        environment.push(("FOLDHOST_ALLOW_MISSING", "1"));
+        environment.insert("FOLDHOST_ALLOW_MISSING", "1".to_owned());
     }
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     cargo(&["test", "--workspace", "--no-fail-fast"], &environment)?;
     let mut plugins = vec!["run", "--package", "foldhost", "--", "plugin", "test"];
     plugins.extend(["--sources", "plugins", "--sources", "examples/permits"]);
     plugins.extend(PLUGINS);
     cargo(&plugins, &environment)?;
     report(&fs::read_to_string(&missing)?, options)
+}
+
+/// Builds the tests, and gets the servers meanwhile: fetching is waiting, and compiling is not.
+fn build_beside_servers(options: &Options) -> anyhow::Result<BTreeMap<Kind, String>> {
+    let for_tests = !options.keep_services;
+    let servers = std::thread::spawn(move || services::make_available(for_tests));
+    let built = cargo(&["test", "--workspace", "--no-run"], &[]);
+    let available = servers.join();
+    built?;
+    let available: Available =
+        available.map_err(|_| anyhow!("the thread of the servers broke"))??;
+    match available.or_fail() {
+        Err(error) if options.allow_missing => note(&format!("{error:#}")),
+        done => done?,
+    }
+    Ok(available.urls)
+}
+
+/// Stops what was started for the tests, however this run ends: it is another process, which waits for the end of its
+/// input, so that Ctrl-C and even a kill of this one lead to it.
+struct Stopper(Child);
+
+impl Stopper {
+    fn start() -> anyhow::Result<Self> {
+        use std::os::unix::process::CommandExt as _;
+
+        let mut stopper = Command::new(std::env::current_exe()?);
+        stopper.args(["services", "stop-after-tests"]);
+        stopper.stdin(Stdio::piped()).stdout(Stdio::null());
+        // In a group of its own, since Ctrl-C goes to everyone in ours.
+        Ok(Self(stopper.process_group(0).spawn()?))
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        if !self.0.wait().is_ok_and(|status| status.success()) {
+            note("not every server was stopped: see `cargo xtask services status`");
+        }
+    }
 }
 
 fn report(missing: &str, options: &Options) -> anyhow::Result<()> {

@@ -239,3 +239,23 @@ async fn what_is_applied_needs_no_redo_log() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn hundreds_of_documents_are_rewritten_in_one_commit() {
+    let Some(place) = place().await else {
+        return;
+    };
+    let store = place.store().await;
+    let posts = generation(&store, &docs(&[], &[])).await;
+    for round in 0..3 {
+        let writes = (0..250).map(|id| put(&id.to_string(), &json!({ "round": round })));
+        write(&store, &posts, writes.collect()).await.unwrap();
+    }
+    let documents = all(&store, &posts).await;
+    assert_eq!(documents.len(), 250);
+    assert!(
+        documents
+            .iter()
+            .all(|(_, document)| *document == json!({ "round": 2 }))
+    );
+}

@@ -44,10 +44,11 @@ pub(crate) fn is(pid: u32, began: u64, word: &str) -> bool {
     since(pid) == Some(began) && mentions(pid, word)
 }
 
-/// Whether a process's command line has `word` in it.
+/// Whether a process's command line has `word` in it. An empty one counts, for that is what a process has for a moment
+/// while one program takes another's place in it, right after its start.
 pub(crate) fn mentions(pid: u32, word: &str) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).contains(word)
+    line.is_empty() || String::from_utf8_lossy(&line).contains(word)
 }
 
 /// The children of a process.

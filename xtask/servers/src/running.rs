@@ -38,35 +38,38 @@ impl Running {
     pub(crate) fn spawn(server: &Server, place: Place, mut launch: Launch) -> anyhow::Result<Self> {
         let child = process::spawn(&mut launch.command, &place.log)?;
         let pid = child.id();
-        let mut running = Self {
+        Ok(Self {
             server: server.clone(),
             place,
             pid,
             began: process::since(pid).unwrap_or_default(),
             url: launch.url,
             child: Some(child),
-        };
-        match running.wait_until_it_answers() {
-            Ok(()) => Ok(running),
-            Err(error) => {
-                running.kill()?;
-                Err(error)
-            }
-        }
+        })
     }
 
-    fn wait_until_it_answers(&self) -> anyhow::Result<()> {
+    /// Waits until the server answers; kills it when it does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    pub fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         while !self.answers() {
-            let name = self.server.kind.name();
-            let log = last_lines(&self.place.log, 15);
-            let file = self.place.log.display();
-            if !self.is_alive() {
-                bail!("{name} ended at its start; the end of its log, {file}:\n{log}");
-            }
-            if Instant::now() > deadline {
-                let limit = START_LIMIT.as_secs();
-                bail!("{name} does not answer after {limit} s; the end of its log, {file}:\n{log}");
+            let is_late = Instant::now() > deadline;
+            if is_late || !self.is_alive() {
+                self.kill()?;
+                let name = self.server.kind.name();
+                let what = if is_late {
+                    format!("{name} does not answer after {} s", START_LIMIT.as_secs())
+                } else {
+                    format!("{name} ended at its start")
+                };
+                let log = last_lines(&self.place.log, 15);
+                bail!(
+                    "{what}; the end of its log, {}:\n{log}",
+                    self.place.log.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -141,6 +144,18 @@ impl Running {
         Ok(())
     }
 
+    /// The same server, as a process sees it that did not start it: to be kept in a file.
+    #[must_use]
+    pub fn as_seen_by_others(&self) -> Self {
+        Self {
+            server: self.server.clone(),
+            place: self.place.clone(),
+            url: self.url.clone(),
+            child: None,
+            ..*self
+        }
+    }
+
     /// Makes this value the owner: when it is dropped, the server is killed and its data deleted.
     pub fn until_dropped(self) -> UntilDropped {
         UntilDropped(self)
@@ -149,6 +164,8 @@ impl Running {
     /// A process that nobody waited for keeps its number, and PostgreSQL takes that for a server that still runs.
     fn reap(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
+            // It is gone; should that be wrong, waiting must not last forever.
+            let _ = child.kill();
             child.wait()?;
         }
         Ok(())

@@ -121,13 +121,20 @@ impl Server {
     /// Starts the server, and returns when it answers. A folder that has data is taken as it is, so that a server comes
     /// back with everything it had.
     ///
-    /// The server goes on when the caller ends, and holds none of the caller's files.
+    /// The server goes on when the caller ends, and holds none of the caller's standard files.
     ///
     /// # Errors
     ///
     /// It ended, or did not answer within two minutes; then it is gone again, and the last lines of its log are in the
     /// text.
     pub fn start(&self, place: &Place) -> anyhow::Result<Running> {
+        let mut running = self.begin(place)?;
+        running.wait_until_it_answers()?;
+        Ok(running)
+    }
+
+    /// Starts the server, and does not wait: for callers that note what they have started first.
+    pub fn begin(&self, place: &Place) -> anyhow::Result<Running> {
         fs::create_dir_all(&place.data)
             .with_context(|| format!("{} cannot be made", place.data.display()))?;
         // Servers are found again by the path in their command line, which must not depend on who asks from where.

@@ -19,6 +19,10 @@ use super::{failure, names};
 
 /// The most statements of one command; the servers take 100,000, and a lost command is repeated as a whole.
 const STATEMENTS: usize = 1_000;
+/// The most statements of one command for FerretDB 1, which holds one of a hundred connections to its file for every
+/// document that a command has replaced, until the command ends: more than that and it waits for itself for ever. Several
+/// projections share the hundred.
+const FERRET_STATEMENTS: usize = 8;
 /// The most bytes of one command, but for a single document that is larger.
 const BYTES: usize = 8 * 1024 * 1024;
 /// Looks at documents that others write at the same time, before it is an outage.
@@ -32,6 +36,15 @@ pub(super) enum Guard {
     /// The owner looks whether it still is the owner, right before each command. FerretDB 1 serves a statement from an
     /// index only if it names nothing but the id, and reads whole collections otherwise; nor is a statement atomic there.
     Owner,
+}
+
+impl Guard {
+    fn statements(self) -> usize {
+        match self {
+            Self::Document => STATEMENTS,
+            Self::Owner => FERRET_STATEMENTS,
+        }
+    }
 }
 
 /// Applies writes.
@@ -85,7 +98,7 @@ impl Applier {
     ) -> Result<(), Error> {
         let guard = self.guard().await?;
         for (collection, documents) in by_collection(puts) {
-            for chunk in chunks(documents) {
+            for chunk in chunks(documents, guard.statements()) {
                 self.write(generation, collection, chunk, (guard, seq, held))
                     .await?;
             }
@@ -213,13 +226,13 @@ fn by_collection(puts: &[Put]) -> Vec<(&str, Vec<&Document>)> {
 }
 
 /// Cuts documents into commands that a server takes.
-fn chunks(documents: Vec<&Document>) -> Vec<Vec<&Document>> {
+fn chunks(documents: Vec<&Document>, statements: usize) -> Vec<Vec<&Document>> {
     let mut chunks: Vec<Vec<&Document>> = Vec::new();
     let mut bytes = usize::MAX;
     for document in documents {
         let size = document.to_vec().map_or(BYTES, |bytes| bytes.len());
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < STATEMENTS && bytes.saturating_add(size) <= BYTES => {
+            Some(chunk) if chunk.len() < statements && bytes.saturating_add(size) <= BYTES => {
                 chunk.push(document);
                 bytes += size;
             }
