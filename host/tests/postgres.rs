@@ -10,11 +10,15 @@
 
 mod support {
     pub(crate) mod entries;
+    pub(crate) mod event_log_contract;
     pub(crate) mod event_store_contract;
     pub(crate) mod eventually;
+    mod folder;
     mod missing;
     pub(crate) mod postgres;
     pub(crate) mod proxy;
+    pub(crate) mod read_store_contract;
+    pub(crate) mod sqlite;
 }
 
 use std::sync::Arc;
