@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use foldhost::event_store::sqlite::SqliteEventStore;
 use foldhost::event_store::{
     CommandRecord, Cursor, Error, EventStore, Import, Outcome, StoredPlugin,
 };
@@ -10,7 +11,6 @@ use super::EventStorePlace;
 use crate::support::entries::{
     all, append, append_one, appended, creating, on, positions, refusal, stream,
 };
-use crate::support::sqlite;
 
 /// Tells one export from others.
 fn export() -> Digest {
@@ -44,14 +44,18 @@ async fn commands(store: &Arc<dyn EventStore>) -> Vec<CommandRecord> {
 
 /// Another store's history: two streams, three events, a command without events.
 async fn history() -> (Vec<RecordedEvent>, Vec<CommandRecord>) {
-    let place = sqlite::place().await.unwrap();
-    let store = place.open().await;
+    let folder = std::env::temp_dir().join(format!("foldhost-test-{}", Uuid::now_v7()));
+    let store: Arc<dyn EventStore> = Arc::new(SqliteEventStore::open(&folder).unwrap());
     let head = append_one(&store, creating("post-a", 1)).await;
     append_one(&store, creating("post-b", 1)).await;
     let head = append_one(&store, on("post-a", head, 1)).await;
     append_one(&store, on("post-a", head, 0)).await;
-    let events = all(&store).await.iter().map(|it| (**it).clone()).collect();
-    (events, commands(&store).await)
+    let events = all(&store).await;
+    let commands = commands(&store).await;
+    drop(store);
+    // What is left is the system's to clean.
+    let _ = std::fs::remove_dir_all(folder);
+    (events.iter().map(|it| (**it).clone()).collect(), commands)
 }
 
 fn events_only(events: &[RecordedEvent]) -> Import {
