@@ -99,6 +99,13 @@ impl Applier {
     ) -> Result<(), Error> {
         let guard = self.guard().await?;
         for (collection, documents) in by_collection(puts) {
+            let documents = match guard {
+                Guard::Document => documents,
+                Guard::Owner => {
+                    self.insert(generation, (collection, documents), held)
+                        .await?
+                }
+            };
             for chunk in chunks(documents, guard.statements()) {
                 self.write(generation, collection, chunk, (guard, seq, held))
                     .await?;
@@ -135,6 +142,40 @@ impl Applier {
         })
     }
 
+    /// Inserts what is not there yet, which FerretDB 1 does in one transaction where statements of an update have one each;
+    /// returns what was there.
+    async fn insert<'d>(
+        &self,
+        generation: &GenerationId,
+        (collection, documents): (&str, Vec<&'d Document>),
+        held: u64,
+    ) -> Result<Vec<&'d Document>, Error> {
+        let mut there = Vec::new();
+        for chunk in chunks(documents, STATEMENTS) {
+            let documents: Vec<Document> = chunk.iter().map(|&document| document.clone()).collect();
+            let command = doc! {
+                "insert": collection,
+                "documents": documents,
+                "ordered": false,
+                "writeConcern": {"w": "majority", "j": true},
+            };
+            self.check_owner(generation, held).await?;
+            let answer = self.database.run_command(command).await?;
+            let errors = answer.get_array("writeErrors").into_iter().flatten();
+            for error in errors.filter_map(Bson::as_document) {
+                duplicate(error)?;
+                let at = error.get_i32("index").unwrap_or_default();
+                there.extend(
+                    usize::try_from(at)
+                        .ok()
+                        .and_then(|at| chunk.get(at))
+                        .copied(),
+                );
+            }
+        }
+        Ok(there)
+    }
+
     /// Fails when someone else has taken the slot behind ours.
     async fn check_owner(&self, generation: &GenerationId, held: u64) -> Result<(), Error> {
         match self.slots.read(&names::slot(generation, held + 1)).await? {
@@ -153,15 +194,9 @@ impl Applier {
             Err(error) => return Err(error.into()),
         };
         let mut done = true;
-        for error in answer.get_array("writeErrors").into_iter().flatten() {
-            let error = error.as_document();
-            let code = error
-                .and_then(|error| error.get_i32("code").ok())
-                .unwrap_or_default();
-            if code != failure::DUPLICATE {
-                let message = error.and_then(|error| error.get_str("errmsg").ok());
-                return Err(failure::of_code(code, message.unwrap_or("a write failed")));
-            }
+        let errors = answer.get_array("writeErrors").into_iter().flatten();
+        for error in errors.filter_map(Bson::as_document) {
+            duplicate(error)?;
             done = false;
         }
         match answer.get_document("writeConcernError") {
@@ -193,6 +228,17 @@ impl Applier {
             late.extend(id(&document).map(ToOwned::to_owned));
         }
         Ok(late)
+    }
+}
+
+/// Passes a write's error over if it says that the document is there; any other is the caller's.
+fn duplicate(error: &Document) -> Result<(), Error> {
+    match error.get_i32("code") {
+        Ok(failure::DUPLICATE) => Ok(()),
+        code => {
+            let message = error.get_str("errmsg").unwrap_or("a write failed");
+            Err(failure::of_code(code.unwrap_or_default(), message))
+        }
     }
 }
 
