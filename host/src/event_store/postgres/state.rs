@@ -30,6 +30,8 @@ pub(super) struct State {
 
 struct Known {
     id: Option<StoreId>,
+    /// The identity that this process is giving the store.
+    becoming: Option<StoreId>,
     newest: Cursor,
     /// Names and digests of the active plugins.
     plugins: Option<String>,
@@ -56,6 +58,7 @@ impl State {
     pub(super) fn new() -> Self {
         let known = Known {
             id: None,
+            becoming: None,
             newest: NOTHING,
             plugins: None,
             trouble: "it was not reached yet".to_owned(),
@@ -126,11 +129,15 @@ impl State {
         }
     }
 
+    /// This process is about to make the store another one: a look that finds it so has found nothing amiss.
+    pub(super) fn becoming(&self, id: StoreId) {
+        self.known().becoming = Some(id);
+    }
+
     /// This process has made the store another one.
     pub(super) fn became(&self, id: StoreId) {
-        if self.known().id.replace(id) != Some(id) {
-            self.next_epoch();
-        }
+        self.known().id = Some(id);
+        self.next_epoch();
     }
 
     /// The active plugins have changed here; elsewhere, the next look tells.
@@ -193,7 +200,7 @@ impl State {
 /// Says what shows that the history is another one.
 fn rewritten(known: &Known, found: &Found) -> Option<String> {
     let position = found.sought.position;
-    if known.id.is_some_and(|id| id != found.id) {
+    if known.id.is_some_and(|id| id != found.id) && known.becoming != Some(found.id) {
         Some("the store has another identity".to_owned())
     } else if position == Position::START || found.event_there == Some(found.sought.event_id) {
         None

@@ -58,6 +58,7 @@ impl Transfer for PostgresEventStore {
         let statement = sqlx::query(self.address.sql(BEGIN))
             .bind(id.0)
             .bind(&export.0[..]);
+        self.state.becoming(id);
         let row = self.appends.row(statement).await?;
         self.state.became(id);
         let head = row.map(|row| unsigned(&row, 0)).transpose()?;
@@ -86,6 +87,7 @@ impl Transfer for PostgresEventStore {
     async fn rebase(&self) -> Result<StoreId, Error> {
         let id = StoreId(Uuid::now_v7());
         let statement = sqlx::query(self.address.sql(REBASE)).bind(id.0);
+        self.state.becoming(id);
         self.appends.rows(statement).await?;
         self.state.became(id);
         Ok(id)
