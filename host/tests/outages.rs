@@ -28,8 +28,10 @@ async fn survives_kills_of(kind: Kind, test: &str) {
     };
     let profile = Profile::shared(servers.servers());
     let (mut example, host) = Example::start(profile).await;
-    for _ in 0..kills() {
-        example.moment(kills()).await;
+    for kill in 0..kills() {
+        // A broker takes so long to come back that the example may be over before the last kill; then the relay and the
+        // projections are still at work.
+        assert!(example.moment_or_end(kills()).await || kill > 0);
         servers.kill(kind);
         servers.restart(kind);
     }
