@@ -225,7 +225,7 @@ impl Config {
                 true => given.starts_with(*known),
                 false => given == *known,
             };
-            if !known.iter().any(|known| fits(known)) {
+            if !known.iter().any(fits) {
                 let scheme = given.split_once("://").map_or(given.as_str(), |(it, _)| it);
                 return Err(InvalidConfig {
                     reason: format!(

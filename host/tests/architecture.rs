@@ -134,6 +134,11 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.starts_with("//"))
 }
 
+/// A line without what stands between double quotes: a URL may begin like a driver is called.
+fn without_texts(line: &str) -> String {
+    line.split('"').step_by(2).collect()
+}
+
 /// The first part of every `crate::…` path in a line.
 fn own_paths(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
@@ -189,7 +194,9 @@ fn every_driver_crate_is_known_only_to_its_adapter() {
     for (file, text) in sources() {
         for (number, line) in code(&text) {
             for (driver, places) in DRIVERS {
-                if names(line, driver) && !places.iter().any(|place| file.starts_with(place)) {
+                if names(&without_texts(line), driver)
+                    && !places.iter().any(|place| file.starts_with(place))
+                {
                     broken.push(format!("{file}:{number}: {driver} is not for here: {line}"));
                 }
             }

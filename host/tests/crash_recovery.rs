@@ -14,7 +14,7 @@ fn kills() -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_in_the_middle_of_the_example_loses_nothing_and_doubles_nothing() {
-    let (mut example, mut host) = Example::start(Profile::of_run()).await;
+    let (mut example, mut host) = Example::start(Profile::of_run(), usize::MAX).await;
     for _ in 0..kills() {
         example.moment(kills()).await;
         host.kill();

@@ -13,11 +13,12 @@ use support::{
 /// Three servers and a host are as much as the machine bears at a time.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-fn kills() -> usize {
+/// How often a server is killed, during how many commands.
+fn kills() -> (usize, usize) {
     if std::env::var_os("FOLDHOST_TEST_FULL").is_some() {
-        10
+        (10, usize::MAX)
     } else {
-        2
+        (2, 2_000)
     }
 }
 
@@ -27,11 +28,12 @@ async fn survives_kills_of(kind: Kind, test: &str) {
         return;
     };
     let profile = Profile::shared(servers.servers());
-    let (mut example, host) = Example::start(profile).await;
-    for kill in 0..kills() {
+    let (kills, commands) = kills();
+    let (mut example, host) = Example::start(profile, commands).await;
+    for kill in 0..kills {
         // A broker takes so long to come back that the example may be over before the last kill; then the relay and the
         // projections are still at work.
-        assert!(example.moment_or_end(kills()).await || kill > 0);
+        assert!(example.moment_or_end(kills).await || kill > 0);
         servers.kill(kind);
         servers.restart(kind);
     }

@@ -1,5 +1,7 @@
 //! Two hosts on the same servers: one truth, one order, and neither is ever behind what a client knows.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,21 @@ const PLUGINS: &[&str] = &[
     "post", "posts", "authors", "activity", "permit", "permits", "workload", "flow",
 ];
 
+/// What only tests have: places at which the host ends itself.
+const FEATURES: &[&str] = &["--features", "foldhost/crash-points"];
+
+/// The tests of `host/tests` that start hosts. They run on the embedded profile like all others, and then on real servers.
+const ON_EACH_PROFILE: &[&str] = &[
+    "pipeline",
+    "http",
+    "paging",
+    "sandbox",
+    "hot_swap",
+    "permits",
+    "crash_recovery",
+    "crash_points",
+];
+
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     add_target()?;
     let missing = root().join("target").join("missing-tests.txt");
@@ -58,10 +73,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    cargo(&["test", "--workspace", "--no-fail-fast"], &environment)?;
+    let mut everything = vec!["test", "--workspace", "--no-fail-fast"];
+    everything.extend(FEATURES);
+    cargo(&everything, &environment)?;
+    if urls.len() == Kind::ALL.len() {
+        say("once more, on the cluster profile");
+        let mut once_more = vec!["test", "--package", "foldhost", "--no-fail-fast"];
+        once_more.extend(FEATURES);
+        once_more.extend(ON_EACH_PROFILE.iter().flat_map(|test| ["--test", test]));
+        let mut environment = environment.clone();
+        environment.push(("FOLDHOST_TEST_PROFILE", "cluster"));
+        cargo(&once_more, &environment)?;
+    }
     let mut plugins = vec!["run", "--package", "foldhost", "--", "plugin", "test"];
     plugins.extend(["--sources", "plugins", "--sources", "examples/permits"]);
     plugins.extend(PLUGINS);
+    plugins.splice(3..3, FEATURES.iter().copied());
     cargo(&plugins, &environment)?;
     report(&fs::read_to_string(&missing)?, options)
 }
@@ -70,7 +97,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 fn build_beside_servers(options: &Options) -> anyhow::Result<BTreeMap<Kind, String>> {
     let for_tests = !options.keep_services;
     let servers = std::thread::spawn(move || services::make_available(for_tests));
-    let built = cargo(&["test", "--workspace", "--no-run"], &[]);
+    let mut build = vec!["test", "--workspace", "--no-run"];
+    build.extend(FEATURES);
+    let built = cargo(&build, &[]);
     let available = servers.join();
     built?;
     let available: Available =

@@ -26,9 +26,9 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    /// Starts a host on a fresh folder, waits until it is ready, and begins to send.
-    pub(crate) async fn start(profile: Profile) -> (Self, HostProcess) {
-        let (example, host) = Self::start_unready(profile, usize::MAX, &[]);
+    /// Starts a host on a fresh folder, waits until it is ready, and begins to send the first `most` commands.
+    pub(crate) async fn start(profile: Profile, most: usize) -> (Self, HostProcess) {
+        let (example, host) = Self::start_unready(profile, most, &[]);
         (example, host.ready().await)
     }
 
