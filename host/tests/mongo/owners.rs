@@ -37,7 +37,7 @@ async fn a_former_owner_that_resumes_changes_nothing() {
         ("c".to_owned(), by("former")),
     ];
     assert_eq!(all(&later, &posts).await, expected);
-    // Its last commit again, whose slot is long forgotten; then one more.
+    // Its last commit again, which took effect; then others.
     let repeated = former.commit(&posts, 0, last).await;
     assert!(
         matches!(repeated, Ok(()) | Err(Error::LostOwnership { .. })),

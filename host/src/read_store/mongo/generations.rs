@@ -257,7 +257,7 @@ impl Generations {
             };
             let last = newest.next(generation, &self.owner, Kind::Dropped);
             if self.slots.claim(&last).await? == Claim::Ours {
-                return self.slots.forget_before(generation, &last, false).await;
+                return self.slots.forget_before(generation, &last).await;
             }
         }
         Err(contended(generation))

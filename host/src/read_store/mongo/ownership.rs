@@ -71,7 +71,7 @@ impl Owners {
             self.slots.applied(&slot.id).await?;
         }
         self.redo.forget_before(generation, &slot).await?;
-        self.slots.forget_before(generation, &slot, true).await?;
+        self.slots.overtaken(generation, &slot).await?;
         tracing::debug!(
             projection = generation.projection,
             generation = generation.number,

@@ -4,7 +4,8 @@
 //! compare-and-set. A slot is taken by a commit, with its writes; by a take-over, which fences off whoever owned the
 //! slots before it; by the creation and by the end of the generation. The newest slot says where the generation stands.
 //! A commit's slot is deleted once the next slot is taken and its own writes are applied. A take-over's slot stays: it is
-//! the very slot that the former owner would take next, however late it wakes up.
+//! the very slot that the former owner would take next, however late it wakes up. The commit before it stays as well,
+//! without its writes: a former owner to whom its answer was lost makes it again.
 
 use mongodb::bson::{Binary, doc};
 use mongodb::{Collection, Database};
@@ -25,6 +26,8 @@ pub(super) enum Kind {
     TakenOver,
     /// The owner moved the checkpoint.
     Committed,
+    /// The owner moved the checkpoint for the last time before someone else took over.
+    Overtaken,
     /// The generation was dropped; nothing follows.
     Dropped,
 }
@@ -200,6 +203,21 @@ impl Slots {
         Ok(())
     }
 
+    /// Keeps what was committed before a take-over, which needs its writes no more.
+    pub(super) async fn overtaken(
+        &self,
+        generation: &GenerationId,
+        by: &Slot,
+    ) -> Result<(), Error> {
+        let before = doc! {"$gte": names::all_of(generation).start, "$lt": &by.id};
+        let change =
+            doc! {"$set": {"kind": "overtaken", "applied": true}, "$unset": {"writes": ""}};
+        self.0
+            .update_many(doc! {"_id": before, "kind": "committed"}, change)
+            .await?;
+        Ok(())
+    }
+
     /// Forgets one slot, if it is a commit's.
     pub(super) async fn forget_commit(&self, id: &str) -> Result<(), Error> {
         self.0
@@ -208,18 +226,14 @@ impl Slots {
         Ok(())
     }
 
-    /// Forgets the commits before a slot, or whatever is before it.
+    /// Forgets whatever is before a slot.
     pub(super) async fn forget_before(
         &self,
         generation: &GenerationId,
         slot: &Slot,
-        commits_only: bool,
     ) -> Result<(), Error> {
-        let mut which = doc! {"_id": {"$gte": names::all_of(generation).start, "$lt": &slot.id}};
-        if commits_only {
-            which.insert("kind", "committed");
-        }
-        self.0.delete_many(which).await?;
+        let before = doc! {"$gte": names::all_of(generation).start, "$lt": &slot.id};
+        self.0.delete_many(doc! {"_id": before}).await?;
         Ok(())
     }
 }
