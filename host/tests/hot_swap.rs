@@ -382,6 +382,10 @@ async fn a_retired_read_model_is_dropped_after_its_retention() {
         )
         .await
         .expect(200);
+    host.client
+        .get("/v1/collections/posts/1?wait_for=1")
+        .await
+        .expect(200);
     host.take_up_bytes("posts-variant", component("posts-variant"))
         .await;
     the_projection_is(&host.client, "posts-variant").await;

@@ -101,6 +101,7 @@ async fn look(client: &Client) -> Value {
     let head = 1_434 + 8_577;
     for collection in ["permits", "workload", "flow-pairs", "flow-paths"] {
         let path = format!("/v1/collections/{collection}?wait_for={head}&timeout=60000");
+        client.reached(&path).await;
         shown.insert(collection.to_owned(), client.all(&path).await.into());
     }
     shown.into()

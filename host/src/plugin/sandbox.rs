@@ -1,12 +1,12 @@
 //! The engine that runs guests, and what a guest's store carries.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
-    Trap,
+    Trap, UpdateDeadline,
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -102,6 +102,8 @@ pub(super) struct GuestContext {
     max_lines: u32,
     /// The documents of the running batch; absent outside `project`.
     pub(super) documents: Option<WorkingSet>,
+    /// How long the guest has waited for documents since its time was last prolonged by it.
+    waited: Duration,
     misuse: Option<Misuse>,
 }
 
@@ -185,7 +187,9 @@ impl GuestContext {
 
 impl documents::Host for GuestContext {
     fn get(&mut self, collection: String, id: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        let asked = Instant::now();
         let document = self.with_documents(|documents| documents.get(&collection, &id))?;
+        self.waited += asked.elapsed();
         Ok(document.map(|json| json.as_str().as_bytes().to_vec()))
     }
 
@@ -222,10 +226,18 @@ impl Cell {
             lines: 0,
             max_lines: limits.log_lines,
             documents: None,
+            waited: Duration::ZERO,
             misuse: None,
         };
         let mut store = Store::new(&sandbox.engine, context);
         store.limiter(|context| &mut context.memory);
+        // A slow read store is no fault of the guest's: what it has waited for documents does not count.
+        store.epoch_deadline_callback(|mut context| {
+            match std::mem::take(&mut context.data_mut().waited) {
+                Duration::ZERO => Err(Trap::Interrupt.into()),
+                waited => Ok(UpdateDeadline::Continue(ticks(waited))),
+            }
+        });
         // Bounds what one call may lift out of the guest, so that lists which overlap cannot multiply.
         store.set_hostcall_fuel(limits.output_bytes());
         Self {
@@ -264,6 +276,7 @@ impl Cell {
         }
         self.world.begin(sight.0, sight.1);
         self.store.data_mut().lines = 0;
+        self.store.data_mut().waited = Duration::ZERO;
         self.store.set_epoch_deadline(ticks(limit));
         call(&mut self.store).map_err(|error| {
             self.poisoned = true;

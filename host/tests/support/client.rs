@@ -130,6 +130,16 @@ impl Client {
             .expect("the host answers")
     }
 
+    /// Waits until a list that waits for a position can be read: a slow read store may need more than the longest wait
+    /// that a request may ask for.
+    pub(crate) async fn reached(&self, path: &str) {
+        for _ in 0..10 {
+            if self.get(path).await.status != 504 {
+                return;
+            }
+        }
+    }
+
     /// Walks a list to its end and gives all items.
     pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
         let join = if path.contains('?') { '&' } else { '?' };

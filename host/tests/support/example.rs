@@ -145,12 +145,7 @@ async fn read_models(client: &Client) -> BTreeMap<String, Vec<String>> {
     let mut models = BTreeMap::new();
     for collection in ["posts", "authors", "activity"] {
         let path = format!("/v1/collections/{collection}?wait_for={head}&timeout=60000");
-        // A slow read store may need more than the longest wait there is.
-        for _ in 0..5 {
-            if client.get(&format!("{path}&limit=1")).await.status != 504 {
-                break;
-            }
-        }
+        client.reached(&path).await;
         let mut documents: Vec<String> = client
             .all(&path)
             .await

@@ -97,7 +97,9 @@ pub(crate) fn launch(server: &Server, place: &Place) -> anyhow::Result<Launch> {
     let mut command = Command::new(server.programs.join("ferretdb"));
     command
         .args(["-listen", &format!("127.0.0.1:{}", place.port), "-data"])
-        .arg(format!("{}/", files.display()))
+        // Each statement is a transaction there; that each were synced by itself would make it unbearably slow, and its
+        // own end, which tests are about, takes nothing back.
+        .arg(format!("{}/?_pragma=synchronous(normal)", files.display()))
         .env("DO_NOT_TRACK", "1");
     Ok(Launch {
         command,

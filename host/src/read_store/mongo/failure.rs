@@ -10,9 +10,9 @@ pub(super) const DUPLICATE: i32 = 11000;
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
 /// A command ran into its time limit.
 pub(super) const TIME_LIMIT: i32 = 50;
-/// What passes: no primary, an election, a shutdown, a lost network, a write that waits too long for its majority.
-const TRANSIENT: [i32; 24] = [
-    6, 7, 43, 50, 64, 89, 91, 112, 134, 175, 189, 202, 237, 262, 290, 317, 9001, 10058, 10107,
+/// What passes: an internal error, as FerretDB reports that its back end is busy; no primary, an election, a shutdown, a lost network, a write that waits too long for its majority.
+const TRANSIENT: [i32; 25] = [
+    1, 6, 7, 43, 50, 64, 89, 91, 112, 134, 175, 189, 202, 237, 262, 290, 317, 9001, 10058, 10107,
     11600, 11601, 11602, 13435, 13436,
 ];
 /// The longest reason that is passed on.
@@ -53,7 +53,7 @@ pub(super) fn one_line(text: &str) -> String {
 /// Tells what an error code in the answer to a write means.
 pub(super) fn of_code(code: i32, message: &str) -> Error {
     let reason = one_line(message);
-    if TRANSIENT.contains(&code) || is_busy(code, message) {
+    if TRANSIENT.contains(&code) {
         Error::Unavailable { reason }
     } else {
         Error::Refused { reason }
@@ -71,13 +71,8 @@ fn is_transient(error: &Driver) -> bool {
         | ErrorKind::Shutdown
         | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => true,
         ErrorKind::Command(command) => {
-            TRANSIENT.contains(&command.code) || is_busy(command.code, &command.message)
+            TRANSIENT.contains(&command.code)
         }
         _ => code(error).is_some_and(|code| TRANSIENT.contains(&code)),
     }
-}
-
-/// FerretDB passes its back end's "busy" on as an internal error.
-fn is_busy(code: i32, message: &str) -> bool {
-    code == 1 && (message.contains("SQLITE_BUSY") || message.contains("database is locked"))
 }
