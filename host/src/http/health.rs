@@ -32,14 +32,22 @@ async fn healthz() -> Json<Value> {
 
 async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let readiness = api.host.readiness();
+    let relay = api.host.relay().map(|relay| {
+        json!({
+            "state": format!("{:?}", relay.state).to_lowercase(),
+            "position": relay.position.0,
+            "lag": relay.lag,
+        })
+    });
     if readiness.ready {
         return Ok(Json(
-            json!({ "status": "ready", "warnings": readiness.warnings }),
+            json!({ "status": "ready", "warnings": readiness.warnings, "relay": relay }),
         ));
     }
     Err(Problem::new(Kind::NotReady, readiness.reasons.join("; "))
         .with("reasons", readiness.reasons)
-        .with("warnings", readiness.warnings))
+        .with("warnings", readiness.warnings)
+        .with("relay", relay))
 }
 
 fn describe_health() -> Operation {

@@ -16,7 +16,15 @@ pub(crate) enum Profile {
     /// Three servers, on which a host's things are named by its folder.
     Cluster(Servers),
     /// Three servers, on which several hosts have their things together, under one name.
-    Shared(Servers, String),
+    Shared(Servers, Names),
+}
+
+/// What a host's things are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// The schema and the database.
+    stores: String,
+    topic: String,
 }
 
 /// Where the servers are.
@@ -59,21 +67,38 @@ impl Profile {
 
     /// A profile whose hosts have their things together, unlike any others.
     pub(crate) fn shared(servers: Servers) -> Self {
-        Self::Shared(servers, name_of(&uuid::Uuid::now_v7().to_string()))
+        Self::Shared(servers, Names::of(&uuid::Uuid::now_v7().to_string()))
+    }
+
+    /// The same, but for the topic.
+    pub(crate) fn with_topic(&self, suffix: &str) -> Self {
+        match self.clone() {
+            Self::Shared(servers, mut names) => {
+                names.topic = format!("{}-{suffix}", names.topic);
+                Self::Shared(servers, names)
+            }
+            other => other,
+        }
     }
 
     /// The settings of a host whose data folder this is, as keys of its configuration.
     pub(crate) fn settings(&self, data: &Path) -> Vec<(&'static str, String)> {
-        let (servers, name) = match self {
+        let (servers, names) = match self {
             Self::Embedded => return Vec::new(),
-            Self::Cluster(servers) => (servers, name_of(&data.display().to_string())),
-            Self::Shared(servers, name) => (servers, name.clone()),
+            Self::Cluster(servers) => (servers, Names::of(&data.display().to_string())),
+            Self::Shared(servers, names) => (servers, names.clone()),
         };
         vec![
             ("event_store", servers.postgres.clone()),
-            ("event_log", format!("kafka://{}/{name}", servers.kafka)),
-            ("read_store", format!("{}/{name}", servers.mongodb)),
-            ("postgres__schema", name),
+            (
+                "event_log",
+                format!("kafka://{}/{}", servers.kafka, names.topic),
+            ),
+            (
+                "read_store",
+                format!("{}/{}", servers.mongodb, names.stores),
+            ),
+            ("postgres__schema", names.stores),
             // A broker of the tests holds hundreds of topics.
             ("kafka__partitions", "2".to_owned()),
         ]
@@ -104,8 +129,14 @@ impl Profile {
     }
 }
 
-/// The same for the same text, and a valid name on each server.
-fn name_of(text: &str) -> String {
-    let digest = foldhost::message::Digest::of(text.as_bytes()).to_string();
-    format!("t_{}", &digest[..24])
+impl Names {
+    /// The same for the same text, and valid on each server.
+    fn of(text: &str) -> Self {
+        let digest = foldhost::message::Digest::of(text.as_bytes()).to_string();
+        let name = format!("t_{}", &digest[..24]);
+        Self {
+            stores: name.clone(),
+            topic: name,
+        }
+    }
 }
