@@ -205,7 +205,7 @@ pub enum Error {
     },
     /// The store cannot be opened at all: no permission, no such database, not a database. **Handling:** stop with this
     /// line.
-    #[error("the event store {store} cannot be opened: {reason}")]
+    #[error("{store} cannot be opened: {reason}")]
     CannotOpen {
         /// Which one: a path, or a URL without its credentials.
         store: String,

@@ -58,8 +58,18 @@ pub fn open_event_log(
     if config.event_log == "tail" {
         return Ok((Arc::new(TailEventLog::new(Arc::clone(store))), None));
     }
-    let options = config.kafka.clone().at(&config.event_log)?;
-    let log = KafkaEventLog::open(options.clone(), Arc::clone(store))?;
-    let (relay, relaying) = Relay::new(options, Arc::clone(store), stop)?;
-    Ok((Arc::new(log), Some((relay, relaying.boxed()))))
+    let open = || {
+        let options = config.kafka.clone().at(&config.event_log)?;
+        let log = KafkaEventLog::open(options.clone(), Arc::clone(store))?;
+        let (relay, relaying) = Relay::new(options, Arc::clone(store), stop)?;
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        Ok((log, Some((relay, relaying.boxed()))))
+    };
+    open().map_err(|error| match error {
+        event_store::Error::CannotOpen { store, reason } => event_store::Error::CannotOpen {
+            store,
+            reason: format!("{reason} (see the setting event_log)"),
+        },
+        other => other,
+    })
 }

@@ -43,11 +43,11 @@ pub enum StartError {
         /// The folder.
         folder: String,
     },
-    /// The event store cannot be opened. **Handling:** stop with this line.
-    #[error("the event store cannot be opened: {0}")]
+    /// The event store, or the log that carries its events, cannot be opened. **Handling:** stop with this line.
+    #[error(transparent)]
     EventStore(#[from] event_store::Error),
     /// The read store cannot be opened. **Handling:** stop with this line.
-    #[error("the read store cannot be opened: {0}")]
+    #[error(transparent)]
     ReadStore(#[from] read_store::Error),
     /// An import into the event store was begun and not finished. **Handling:** stop with this line.
     #[error(

@@ -110,6 +110,37 @@ fn a_store_that_is_not_known_ends_with_2() {
 }
 
 #[test]
+fn stores_that_do_not_go_together_or_are_not_whole_are_told_with_their_setting_and_no_password() {
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["--event-log", "kafka://one:9092/events"], 2, "event_log"),
+        (&["--read-store", "mongodb://me:secret@"], 1, "read_store"),
+        (
+            &["--read-store", "mongodb://me:secret@127.0.0.1:1"],
+            1,
+            "read_store",
+        ),
+        (
+            &["--event-store", "postgres://me:secret@127.0.0.1:x/events"],
+            1,
+            "event_store",
+        ),
+        (
+            &["--read-store", "mongo://me:secret@127.0.0.1/x"],
+            2,
+            "read_store",
+        ),
+    ];
+    for (arguments, code, setting) in cases {
+        let folder = Folder::new();
+        let error = run(foldhost(folder.path(), &[&["serve"], arguments].concat())).error(code);
+        assert!(
+            error.contains(setting) && !error.contains("secret"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn errors_are_json_where_json_is_asked_for() {
     let folder = Folder::new();
     let ended = run(foldhost(

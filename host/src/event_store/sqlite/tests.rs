@@ -252,7 +252,7 @@ fn a_newer_schema_is_refused_with_both_numbers() {
         .unwrap();
     let error = SqliteEventStore::open(&folder.0).err();
     assert!(
-        matches!(error, Some(Error::TooNew { found: 7, known: 1 })),
+        matches!(error, Some(Error::TooNew { found: 7, known }) if known as usize == PURPOSE.migrations.len()),
         "{error:?}"
     );
 }
