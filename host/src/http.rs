@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod health;
 mod json;
+mod metrics;
 mod openapi;
 mod plugins;
 mod projections;
@@ -99,8 +100,8 @@ fn build(host: Host, closing: watch::Receiver<bool>) -> Router {
         console::routes(),
     ];
     let bounded = bounded.into_iter().fold(Routes::default(), Routes::and);
-    // Health is told however busy the host is: a busy host is not to be restarted.
-    let unbounded = health::routes();
+    // Health is told however busy the host is: a busy host is not to be restarted, and its numbers matter most then.
+    let unbounded = health::routes().and(metrics::routes());
     let listed = bounded.listed.into_iter().chain(unbounded.listed).collect();
     let api = Arc::new(Api::new(host, listed, closing));
     bounded

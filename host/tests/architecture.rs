@@ -72,6 +72,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "projection",
             "query",
             "read_store",
+            "relay",
         ],
     ),
 ];

@@ -273,3 +273,29 @@ async fn projections_are_listed_with_where_they_stand() {
     assert_eq!(*item, expected);
     assert_eq!(listed["next"], Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_told_in_prometheus_form() {
+    let (host, position) = with_posts(3).await;
+    host.client
+        .get(&format!("/v1/collections/posts?wait_for={position}"))
+        .await
+        .expect(200);
+    let answer = host.client.get("/metrics").await.expect(200);
+    assert!(
+        answer.headers["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/plain")
+    );
+    let text = answer.body.as_str().unwrap();
+    for line in [
+        "# TYPE foldhost_head_position gauge".to_owned(),
+        format!("foldhost_head_position {position}"),
+        format!("foldhost_projection_position{{projection=\"posts\"}} {position}"),
+        "foldhost_projection_lag_events{projection=\"posts\"} 0".to_owned(),
+        "foldhost_ready 1".to_owned(),
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} in {text}");
+    }
+}
