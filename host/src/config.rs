@@ -19,7 +19,7 @@ use crate::projection;
 pub struct Config {
     /// Where HTTP is served. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The data folder: event store, read store, code cache. Locked against a second host.
+    /// The data folder: the code cache, and what is kept in SQLite. Locked against a second host.
     pub data: PathBuf,
     /// The watched folder of components.
     pub plugins: PathBuf,

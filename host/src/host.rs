@@ -78,7 +78,11 @@ impl Host {
     /// Decides a command and records what it sets down. Dropping the future does not take it back.
     pub async fn dispatch(&self, command: Command) -> Result<Answer, command::Error> {
         let aggregate = command.stream.category();
-        let catalog = self.inner.catalogs.load();
+        let mut catalog = self.inner.catalogs.load();
+        if catalog.aggregate(aggregate).is_none() {
+            self.inner.registry.converge_for_client().await;
+            catalog = self.inner.catalogs.load();
+        }
         if catalog.aggregate(aggregate).is_none() {
             if let Some(reason) = self.not_started() {
                 return Err(command::Error::Unavailable {

@@ -8,6 +8,7 @@
 
 mod fold;
 mod generations;
+mod identity;
 mod known;
 mod runner;
 mod status;
@@ -125,8 +126,13 @@ impl Live {
             now.position >= position || matches!(now.state, RunState::Faulted { .. })
         });
         let state = match tokio::time::timeout(timeout, reached).await {
-            Ok(Ok(progress)) if progress.position >= position => return Ok(()),
-            Ok(Ok(progress)) => progress.state.clone(),
+            Ok(Ok(progress)) => match &progress.state {
+                // Its position may be one of another history.
+                RunState::Faulted { reason } => RunState::Faulted {
+                    reason: reason.clone(),
+                },
+                RunState::CatchingUp | RunState::Live => return Ok(()),
+            },
             Ok(Err(_)) => RunState::Faulted {
                 reason: "the host is stopping".to_owned(),
             },

@@ -393,16 +393,26 @@ impl Queries {
         if live.progress.borrow().parked == 0 {
             return Ok(None);
         }
-        let event = self.store.read_all(Position(position.0 - 1), 1).await;
-        let event = event
-            .map_err(|error| Error::Unavailable {
-                reason: error.to_string(),
-            })?
-            .pop();
-        let parked = self.read_store.parked_streams(&live.generation).await?;
-        Ok(event
-            .filter(|event| parked.contains(&event.stream))
-            .map(|_| position))
+        let before = Position(position.0 - 1);
+        let parked = self.read_store.parked(&live.generation, before, 1).await?;
+        if parked
+            .first()
+            .is_some_and(|event| event.position == position)
+        {
+            return Ok(Some(position));
+        }
+        // An event that the projection does not fold is not parked itself, but the one before it of its stream may be.
+        match self.store.read_all(before, 1).await {
+            Ok(events) => {
+                let streams = self.read_store.parked_streams(&live.generation).await?;
+                let is_parked = events
+                    .first()
+                    .is_some_and(|it| streams.contains(&it.stream));
+                Ok(is_parked.then_some(position))
+            }
+            // Reading needs the read store alone; without the stream nothing more is known.
+            Err(_) => Ok(None),
+        }
     }
 }
 

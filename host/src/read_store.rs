@@ -288,7 +288,8 @@ pub trait ReadStore: Send + Sync + 'static {
     /// Lists the streams that have parked events.
     async fn parked_streams(&self, generation: &GenerationId) -> Result<Vec<StreamId>, Error>;
 
-    /// Makes a generation the live one of its projection, in one atomic step; the former one is retired.
+    /// Makes a generation the live one of its projection, in one atomic step; the former one is retired. `LostOwnership`
+    /// when another process has taken the generation over.
     async fn switch(&self, generation: &GenerationId) -> Result<(), Error>;
 
     /// Deletes a generation that is not live, with its documents; deleting it again changes nothing.

@@ -10,7 +10,7 @@ pub(crate) mod watcher;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
@@ -29,6 +29,11 @@ use crate::read_store::{self, ReadStore};
 const CONVERGE_EVERY: Duration = Duration::from_secs(5);
 /// How soon they are looked at again when the store did not answer.
 const CONVERGE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How soon a version that does not serve is tried again; the pause doubles, up to a minute or so.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How often clients may have the active versions looked at.
+const ASKED_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a plugin version was not installed or not activated. The text is for operators and authors.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +91,18 @@ struct Inner {
     parts: Parts,
     /// Held by an activation from its checks to its end, so that two do not interleave.
     activating: tokio::sync::Mutex<()>,
-    /// Versions that are active and do not serve here, by name: they are not tried again and again.
-    failed: Mutex<HashMap<String, Digest>>,
+    /// Versions that are active and do not serve here, by name: each is tried again, less and less often.
+    failed: Mutex<HashMap<String, Failed>>,
+    /// When this process last converged because a client asked for what is not here.
+    asked: Mutex<Option<Instant>>,
+}
+
+/// A version that is active and does not serve here.
+#[derive(Clone, Copy)]
+struct Failed {
+    digest: Digest,
+    tries: u32,
+    again: Instant,
 }
 
 impl Registry {
@@ -97,6 +112,7 @@ impl Registry {
                 parts,
                 activating: tokio::sync::Mutex::default(),
                 failed: Mutex::default(),
+                asked: Mutex::default(),
             }),
         }
     }
@@ -117,11 +133,14 @@ impl Registry {
                 Err(refused) => Err(refused),
             };
             match taken_up {
-                Ok(()) => tracing::info!(
-                    plugin = stored.name, version = stored.version, digest = %stored.digest.short(),
-                    "serves, as the event store says"
-                ),
-                Err(refused) => self.note_failure(&stored, &refused, present.is_none()),
+                Ok(()) => {
+                    self.failed().remove(&stored.name);
+                    tracing::info!(
+                        plugin = stored.name, version = stored.version, digest = %stored.digest.short(),
+                        "serves, as the event store says"
+                    );
+                }
+                Err(refused) => self.note_failure(&stored, &refused),
             }
         }
         Ok(())
@@ -153,18 +172,59 @@ impl Registry {
         }
     }
 
+    /// Converges now because a client asked for an aggregate that is not here: another process may have activated it.
+    /// Clients that ask for what there is nowhere cannot make it happen often.
+    pub(crate) async fn converge_for_client(&self) {
+        let now = Instant::now();
+        let is_due = |last: Instant| now.duration_since(last) > ASKED_AGAIN;
+        {
+            let mut asked = self
+                .inner
+                .asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if !asked.is_none_or(is_due) {
+                return;
+            }
+            *asked = Some(now);
+        }
+        if let Err(error) = self.converge().await {
+            tracing::debug!(%error, "the active plugins are not known now");
+        }
+    }
+
+    /// Tells whether a version did not serve when it was tried, and is not to be tried again yet.
     fn has_failed(&self, stored: &StoredPlugin) -> bool {
-        self.failed().get(&stored.name) == Some(&stored.digest)
+        let failed = self.failed();
+        failed
+            .get(&stored.name)
+            .is_some_and(|failed| failed.digest == stored.digest && Instant::now() < failed.again)
     }
 
-    fn note_failure(&self, stored: &StoredPlugin, refused: &Refused, leaves_gap: bool) {
+    /// Whatever was active before serves on, and commands to it wait for this version: nobody is to send more here.
+    fn note_failure(&self, stored: &StoredPlugin, refused: &Refused) {
         tracing::error!(plugin = stored.name, digest = %stored.digest, reason = %refused, "an active plugin does not serve");
-        self.failed().insert(stored.name.clone(), stored.digest);
+        let mut failed = self.failed();
+        let tries = failed
+            .get(&stored.name)
+            .filter(|failed| failed.digest == stored.digest)
+            .map_or(0, |failed| failed.tries + 1);
+        let again = Instant::now() + TRY_AGAIN * 2_u32.saturating_pow(tries.min(6));
+        let digest = stored.digest;
+        failed.insert(
+            stored.name.clone(),
+            Failed {
+                digest,
+                tries,
+                again,
+            },
+        );
+        drop(failed);
         let reason = format!("the active version does not serve: {refused}");
-        self.note_refusal(&stored.name, reason, leaves_gap);
+        self.note_refusal(&stored.name, reason, true);
     }
 
-    fn failed(&self) -> MutexGuard<'_, HashMap<String, Digest>> {
+    fn failed(&self) -> MutexGuard<'_, HashMap<String, Failed>> {
         self.inner
             .failed
             .lock()
@@ -229,13 +289,7 @@ impl Registry {
     async fn try_activate(&self, plugin: &Arc<Plugin>) -> Result<(), Refused> {
         let _activating = self.inner.activating.lock().await;
         let name = plugin.descriptor.name.as_str();
-        if self
-            .parts()
-            .catalogs
-            .load()
-            .plugin(name)
-            .is_some_and(|active| active.digest == plugin.digest)
-        {
+        if self.is_active(plugin).await? {
             return Ok(());
         }
         self.check(plugin).await?;
@@ -247,6 +301,23 @@ impl Registry {
         self.switch(plugin).await?;
         tracing::info!(plugin = name, version = plugin.descriptor.version, digest = %plugin.digest.short(), "activated");
         Ok(())
+    }
+
+    /// Tells whether a version serves here and is the one that the store says is active: another process may have
+    /// activated another one since.
+    async fn is_active(&self, plugin: &Plugin) -> Result<bool, Refused> {
+        let name = plugin.descriptor.name.as_str();
+        let catalog = self.parts().catalogs.load();
+        if catalog
+            .plugin(name)
+            .is_none_or(|it| it.digest != plugin.digest)
+        {
+            return Ok(false);
+        }
+        let active = self.parts().store.active_plugins().await?;
+        Ok(active
+            .iter()
+            .any(|it| it.name == name && it.digest == plugin.digest))
     }
 
     async fn serve(&self, plugin: &Arc<Plugin>) -> Result<(), Refused> {

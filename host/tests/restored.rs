@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use foldhost_test_servers::{Kind, Place, UntilDropped, cache};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{
     Client, Folder, HostProcess, Profile, Servers, eventually, free_port, missing, plugins_folder,
 };
@@ -23,42 +23,94 @@ fn events() -> (u64, u64) {
     }
 }
 
+/// A server of the test's own, a host on it, and everything that they have in common.
+struct Scene {
+    folder: Folder,
+    profile: Profile,
+    postgres: UntilDropped,
+}
+
+impl Scene {
+    /// Starts the server; where one is missing, the test is named as missing.
+    fn start(test: &str) -> Option<Self> {
+        let server = Kind::Postgres
+            .find(&cache())
+            .expect("the cache can be read");
+        let (server, servers) = match (server, Servers::of_environment()) {
+            (Some(server), Ok(servers)) => (server, servers),
+            (server, servers) => {
+                let what = servers.err().filter(|_| server.is_some());
+                missing(
+                    test,
+                    &what.unwrap_or_else(|| "PostgreSQL is not there".to_owned()),
+                );
+                return None;
+            }
+        };
+        let place = Place::anywhere("restored").expect("a port is free");
+        let postgres = server.start(&place).expect("it starts").until_dropped();
+        let profile = Profile::shared(Servers {
+            postgres: postgres.url().to_owned(),
+            ..servers
+        });
+        let folder = Folder::new();
+        plugins_folder(&folder.path().join("plugins"), &["post", "posts"]);
+        Some(Self {
+            folder,
+            profile,
+            postgres,
+        })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    async fn host(&self, profile: &Profile) -> HostProcess {
+        let plugins = self.folder.path().join("plugins");
+        let host = HostProcess::spawn_with(profile, free_port(), &self.data(), &plugins, &[]);
+        host.ready().await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_ahead_of_a_restored_store_stops_and_a_rebase_brings_all_to_one_truth() {
-    let test = "what_is_ahead_of_a_restored_store_stops";
-    let server = Kind::Postgres
-        .find(&cache())
-        .expect("the cache can be read");
-    let (server, servers) = match (server, Servers::of_environment()) {
-        (Some(server), Ok(servers)) => (server, servers),
-        (None, _) => return missing(test, "PostgreSQL; run cargo xtask services up"),
-        (_, Err(what)) => return missing(test, &what),
+    let Some(mut scene) = Scene::start("what_is_ahead_of_a_restored_store_stops") else {
+        return;
     };
-    let place = Place::anywhere("restored").expect("a port is free");
-    let mut postgres = server.start(&place).expect("it starts").until_dropped();
-    let postgres_url = postgres.url().to_owned();
-    let profile = Profile::shared(Servers {
-        postgres: postgres_url,
-        ..servers
-    });
-    let folder = Folder::new();
-    let (data, plugins) = (folder.path().join("data"), folder.path().join("plugins"));
-    plugins_folder(&plugins, &["post", "posts"]);
-    let host = HostProcess::spawn_with(&profile, free_port(), &data, &plugins, &[]);
-    let host = host.ready().await;
+    let host = scene.host(&scene.profile).await;
     let client = host.client.clone();
-
     let (before, after) = events();
     write(&client, "kept", before).await;
-    let backup = folder.path().join("backup");
-    while_stopped(&mut postgres, |data| copy(data, &backup));
+    let backup = scene.folder.path().join("backup");
+    while_stopped(&mut scene.postgres, |data| copy(data, &backup));
     write(&client, "lost", after).await;
     relayed(&client).await;
-    while_stopped(&mut postgres, |data| {
+    while_stopped(&mut scene.postgres, |data| {
         std::fs::remove_dir_all(data).expect("the data can be removed");
         copy(&backup, data);
     });
 
+    everything_ahead_says_so(&client).await;
+    // What was read before is still read, the truth goes on, and nobody takes the one for the other.
+    client.get("/v1/collections/posts/lost-0").await.expect(200);
+    client.get("/v1/streams/post/lost-0").await.expect(404);
+    let position = create(&client, "new-0").await;
+    assert_eq!(position, before + 1);
+    let path = format!("/v1/collections/posts/new-0?wait_for={position}&timeout=500");
+    client.get(&path).await.expect(503);
+    host.kill();
+
+    rebase(&scene.profile, &scene.data());
+    let host = scene.host(&scene.profile.with_topic("fresh")).await;
+    let position = create(&host.client, "new-1").await;
+    let documents = documents_without_the_lost(&host.client, position).await;
+    assert_eq!(documents as u64, before + 2);
+    relayed(&host.client).await;
+    host.kill();
+}
+
+async fn everything_ahead_says_so(client: &Client) {
     let reasons = eventually("that the projection and the relay say so", async || {
         let answer = client.get("/readyz").await;
         let reasons = answer.body["reasons"].to_string();
@@ -68,37 +120,22 @@ async fn what_is_ahead_of_a_restored_store_stops_and_a_rebase_brings_all_to_one_
         } else {
             Err(answer)
         }
-    })
-    .await;
+    });
+    let reasons = reasons.await;
     assert!(reasons.contains("foldhost store rebase"), "{reasons}");
-    // What was read before is still read, and the truth goes on.
-    client.get("/v1/collections/posts/lost-0").await.expect(200);
-    client.get("/v1/streams/post/lost-0").await.expect(404);
-    let position = create(&client, "new-0").await;
-    assert_eq!(position, before + 1);
-    host.kill();
+}
 
-    rebase(&profile, &data);
-    let fresh = profile.with_topic("fresh");
-    let host = HostProcess::spawn_with(&fresh, free_port(), &data, &plugins, &[]);
-    let host = host.ready().await;
-    let client = host.client.clone();
-    let position = create(&client, "new-1").await;
-    let shown = eventually("that the documents are the store's again", async || {
-        let path = format!("/v1/collections/posts?wait_for={position}&limit=1000&timeout=30000");
+async fn documents_without_the_lost(client: &Client, position: u64) -> usize {
+    let path = format!("/v1/collections/posts?wait_for={position}&limit=1000&timeout=30000");
+    eventually("that the documents are the store's again", async || {
         let answer = client.get(&path).await;
         let lost = answer.body["items"].to_string().contains("lost-");
-        if answer.status == 200 && !lost {
-            Ok(answer.body)
-        } else {
-            Err(answer.status)
+        match answer.body["items"].as_array() {
+            Some(items) if answer.status == 200 && !lost => Ok(items.len()),
+            _ => Err(answer.status),
         }
     })
-    .await;
-    let documents = shown["items"].as_array().map(Vec::len);
-    assert_eq!(documents, usize::try_from(before + 2).ok());
-    relayed(&client).await;
-    host.kill();
+    .await
 }
 
 async fn create(client: &Client, id: &str) -> u64 {
@@ -144,8 +181,7 @@ async fn write(client: &Client, what: &str, count: u64) {
 async fn relayed(client: &Client) {
     eventually("that the relay has caught up", async || {
         let answer = client.get("/readyz").await;
-        let lag = &answer.body["relay"]["lag"];
-        if *lag == Value::from(0) {
+        if answer.body["relay"]["lag"].as_u64() == Some(0) {
             Ok(())
         } else {
             Err(answer)

@@ -60,6 +60,8 @@ pub(super) enum Decided {
     Rejected(Rejection),
     /// The client expected another version than this.
     Unexpected(Version),
+    /// The plugin does not take it; another version of it may, so that this has to be the active one.
+    NotTaken(Error),
 }
 
 /// Where the state of a stream is.

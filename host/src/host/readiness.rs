@@ -48,8 +48,8 @@ pub(super) async fn watch_stores(
         let asked_too = timeout(PATIENCE, read_store.projections());
         let (store, read_store) = tokio::join!(asked, asked_too);
         let now = Health {
-            event_store: complaint(store),
-            read_store: complaint(read_store),
+            event_store: complaint("event store", store),
+            read_store: complaint("read store", read_store),
         };
         let before = health.send_replace(now.clone());
         if before != now {
@@ -60,13 +60,14 @@ pub(super) async fn watch_stores(
 }
 
 fn complaint<T, E: std::fmt::Display>(
+    which: &str,
     answer: Result<Result<T, E>, tokio::time::error::Elapsed>,
 ) -> Option<String> {
     match answer {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!(
-            "it does not answer within {} s",
+            "the {which} does not answer within {} s",
             PATIENCE.as_secs()
         )),
     }

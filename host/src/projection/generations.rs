@@ -10,7 +10,7 @@ use super::known::{Known, Projection};
 use super::runner::Runner;
 use super::status::RunState;
 use crate::crash_point;
-use crate::message::{Digest, StoreId, Time};
+use crate::message::{Digest, Position, StoreId, Time};
 use crate::plugin::Plugin;
 use crate::read_store::{self, Generation, GenerationId};
 
@@ -40,7 +40,7 @@ pub(super) async fn arrange(
     let live = generations.iter().find(|generation| generation.live);
     let is_of_this_store = |generation: &Generation| generation.checkpoint.store == store;
     if let Some(live) = live {
-        serve_live(inner, projection, live, plugin, is_of_this_store(live)).await;
+        serve_live(inner, projection, live, plugin, is_of_this_store(live)).await?;
         if live.checkpoint.plugin == plugin.digest && is_of_this_store(live) {
             give_up_candidates(inner, projection, &generations, None).await;
             return Ok(());
@@ -144,25 +144,38 @@ async fn serve_live(
     live: &Generation,
     active: &Arc<Plugin>,
     is_of_this_store: bool,
-) {
+) -> Result<(), read_store::Error> {
     let writer = if live.checkpoint.plugin == active.digest {
         Some(Arc::clone(active))
     } else {
         writer(inner, projection, live).await
     };
     let Some(writer) = writer else {
+        // That it is not there is one thing, that it cannot be had now another, to be tried again.
+        let stored = inner.ports.store.find_plugin(live.checkpoint.plugin).await;
+        if !matches!(stored, Ok(None)) {
+            let reason = "the plugin version that writes the live generation does not load";
+            return Err(read_store::Error::Unavailable {
+                reason: reason.to_owned(),
+            });
+        }
         tracing::error!(
             projection = projection.name, digest = %live.checkpoint.plugin,
             "the plugin version that writes the live generation is not in the store; the new one replaces it when it is ready"
         );
-        return;
+        return Ok(());
     };
     if is_of_this_store {
         feed(inner, projection, live, &writer);
     } else {
-        projection.take_up(live, &writer);
+        // Its positions are another history's, so that nobody who waits for one may read it.
+        let known = projection.take_up(live, &writer);
+        known
+            .progress
+            .send_modify(|progress| progress.position = Position::START);
     }
     projection.set_live(live.id.number);
+    Ok(())
 }
 
 /// Drops generations that were being filled and are not wanted any more. Retired ones are left to pruning.
@@ -241,7 +254,11 @@ async fn try_switch(
         .and_then(|number| fed(projection, number));
     let Some((live, feeding)) = live.and_then(|live| Some((Arc::clone(&live), live.runner()?)))
     else {
-        // Nobody feeds what is live, so it cannot run ahead.
+        // Nobody feeds what is live, so it cannot run ahead; the candidate is to have everything there is.
+        let head = *inner.ports.store.head().borrow();
+        if candidate.progress.borrow().position < head {
+            return Ok(Some(SWITCH_AGAIN));
+        }
         go_live(inner, projection, &candidate.generation).await?;
         return Ok(None);
     };

@@ -1,7 +1,7 @@
 //! What this process knows of one projection: its generations, which one is live, and which process folds it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
@@ -39,6 +39,8 @@ pub(super) struct Known {
     /// Outlives the runner, so that whoever waits for a position is not disturbed when its owner changes.
     pub(super) progress: Arc<watch::Sender<Progress>>,
     pub(super) pace: Pace,
+    /// The epoch in which its checkpoint was last known to be of the store's history.
+    pub(super) verified: AtomicU64,
     /// There while this process feeds it.
     runner: Mutex<Option<Arc<Runner>>>,
 }
@@ -88,6 +90,7 @@ impl Known {
             generation: generation.id.clone(),
             plugin: Arc::clone(plugin),
             pace: Pace::start(progress.position),
+            verified: AtomicU64::new(u64::MAX),
             progress: Arc::new(watch::Sender::new(progress)),
             runner: Mutex::default(),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Gate, watch};
 
 use super::fold::{Folder, park};
+use super::identity::verify;
 use super::known::{Known, Projection};
 use super::status::RunState;
 use super::{Inner, Ports};
@@ -112,7 +113,7 @@ impl Run {
                 tracing::info!(
                     projection = self.generation.projection,
                     generation = self.generation.number,
-                    "another process has taken a generation over"
+                    "a generation has another owner, or another history"
                 );
                 true
             }
@@ -134,12 +135,18 @@ impl Run {
     }
 
     async fn follow(&mut self) -> Result<Infallible, Stopped> {
+        let epoch = self.ports().store.epoch();
+        let began = *epoch.borrow();
         let mut at = self.take_over().await?;
         self.check_identity(&at).await?;
         self.load_parked().await?;
         loop {
             self.publish_state(&at);
-            let batch = self.next_batch(at.position).await;
+            let batch = self.next_batch(&at).await?;
+            // What was read may be of another history by now: nothing of it is folded before all is verified anew.
+            if *epoch.borrow() != began {
+                return Err(Stopped::Usurped);
+            }
             let mut parts = VecDeque::from([batch]);
             while let Some(part) = parts.pop_front() {
                 self.fold_part(&mut at, part, &mut parts).await?;
@@ -163,37 +170,13 @@ impl Run {
         Ok(at)
     }
 
-    /// A checkpoint that does not fit the store belongs to another history: nothing of it may be mixed with this one.
     async fn check_identity(&self, at: &Checkpoint) -> Result<(), Stopped> {
-        let store = &self.ports().store;
-        if let Some(ours) = store.id()
-            && at.store != ours
-        {
-            let theirs = at.store;
-            return Err(Stopped::Faulted(format!(
-                "its documents come from store {theirs}, this one is {ours}; rebuild it"
-            )));
+        let store = self.ports().store.as_ref();
+        let verified = patiently(|| verify(store, at), event_store::Error::is_transient).await;
+        match verified.map_err(|error| Stopped::Faulted(error.to_string()))? {
+            None => Ok(()),
+            Some(reason) => Err(Stopped::Faulted(reason)),
         }
-        if at.position == Position::START {
-            return Ok(());
-        }
-        let before = Position(at.position.0 - 1);
-        let event = patiently(
-            || store.read_all(before, 1),
-            event_store::Error::is_transient,
-        )
-        .await;
-        let event = event
-            .map_err(|error| Stopped::Faulted(error.to_string()))?
-            .pop();
-        if event.is_some_and(|event| event.event_id == at.event_id && event.position == at.position)
-        {
-            return Ok(());
-        }
-        Err(Stopped::Faulted(format!(
-            "the store's history was rewritten at or before position {}, as by a restored backup; foldhost store rebase brings all to one truth",
-            at.position
-        )))
     }
 
     async fn load_parked(&mut self) -> Result<(), Stopped> {
@@ -218,13 +201,21 @@ impl Run {
         Ok(())
     }
 
-    async fn next_batch(&self, after: Position) -> Vec<Arc<RecordedEvent>> {
+    async fn next_batch(&self, at: &Checkpoint) -> Result<Vec<Arc<RecordedEvent>>, Stopped> {
         let mut pause = Duration::from_millis(20);
+        let mut was_away = false;
         loop {
-            match self.ports().log.next(after, BATCH).await {
-                Ok(batch) => return batch,
+            match self.ports().log.next(at.position, BATCH).await {
+                Ok(batch) if was_away => {
+                    // It may have come back with another history.
+                    self.check_identity(at).await?;
+                    return Ok(batch);
+                }
+                Ok(batch) => return Ok(batch),
                 Err(error) => {
-                    tracing::warn!(%error, projection = self.generation.projection, "events could not be read");
+                    if !std::mem::replace(&mut was_away, true) {
+                        tracing::warn!(%error, projection = self.generation.projection, "events could not be read");
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -360,10 +351,13 @@ async fn patiently<R, E: std::fmt::Display, F: Future<Output = Result<R, E>>>(
     is_transient: impl Fn(&E) -> bool,
 ) -> Result<R, E> {
     let mut pause = Duration::from_millis(20);
+    let mut is_told = false;
     loop {
         match call().await {
             Err(error) if is_transient(&error) => {
-                tracing::warn!(%error, "waiting for a store");
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "waiting for a store");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

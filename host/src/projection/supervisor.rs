@@ -4,14 +4,17 @@
 //! which only its present owner moves. An owner that loses the event store from sight stops, and whoever reaches it first
 //! goes on. A process that follows learns from the read store which generation is live and how far it is.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Inner;
 use super::generations::{arrange, prune};
-use super::known::Projection;
+use super::identity::verify;
+use super::known::{Known, Projection};
 use super::status::RunState;
 use crate::event_store::{self, Ownership};
 use crate::message::Position;
@@ -25,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_FOR_READERS: Duration = Duration::from_millis(10);
 /// How often an owner looks for retired generations.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
+/// How often an owner looks whether it has stopped; then it gives way and everything is tried again, here or elsewhere.
+const LET_OTHERS_TRY: Duration = Duration::from_secs(30);
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause while a store is away.
@@ -44,7 +49,13 @@ pub(super) async fn supervise(inner: Arc<Inner>, projection: Arc<Projection>) {
 
 async fn supervise_for_ever(inner: &Arc<Inner>, projection: &Arc<Projection>) {
     loop {
-        match own(inner, projection).await {
+        // Whoever reads here must not wait for an event store that is away.
+        let asked = tokio::select! {
+            biased;
+            asked = own(inner, projection) => asked,
+            never = follow_for_ever(inner, projection) => match never {},
+        };
+        match asked {
             Ok(Some(ownership)) => {
                 lead(inner, projection, ownership).await;
                 projection.stop_feeding();
@@ -79,16 +90,20 @@ async fn lead(inner: &Arc<Inner>, projection: &Arc<Projection>, mut ownership: O
     let mut pause = FIRST_PAUSE;
     loop {
         let (order, plugin) = wanted.borrow_and_update().clone();
-        let again = match arrange(inner, projection, &plugin).await {
+        let arranged = tokio::select! {
+            arranged = arrange(inner, projection, &plugin) => arranged,
+            () = ownership.lost() => return,
+        };
+        let again = match arranged {
             Ok(()) => {
                 projection.arranged.send_replace(order);
                 pause = FIRST_PAUSE;
-                PRUNE_EVERY
+                None
             }
             Err(error) => {
                 tracing::warn!(%error, projection = projection.name, "its generations are arranged later");
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                pause
+                Some(pause)
             }
         };
         tokio::select! {
@@ -96,15 +111,16 @@ async fn lead(inner: &Arc<Inner>, projection: &Arc<Projection>, mut ownership: O
             () = keep(inner, projection, again) => {}
             () = ownership.lost() => return,
             () = projection.usurped.notified() => return,
+            () = stopped(projection) => return,
             // The store may have another history now: everything that is fed is verified anew.
             _ = epoch.changed() => return,
         }
     }
 }
 
-/// Waits until generations have to be arranged again; prunes meanwhile.
-async fn keep(inner: &Arc<Inner>, projection: &Arc<Projection>, pause: Duration) {
-    if *projection.arranged.borrow() != projection.wanted.borrow().0 {
+/// Waits until generations have to be arranged again, because it failed; prunes for ever where it did not.
+async fn keep(inner: &Arc<Inner>, projection: &Arc<Projection>, again: Option<Duration>) {
+    if let Some(pause) = again {
         return tokio::time::sleep(pause).await;
     }
     loop {
@@ -112,6 +128,31 @@ async fn keep(inner: &Arc<Inner>, projection: &Arc<Projection>, pause: Duration)
         if let Err(error) = prune(inner, projection).await {
             tracing::debug!(%error, projection = projection.name, "retired generations were not pruned");
         }
+    }
+}
+
+/// Waits until what queries read, or are to read, has stood still for a reason for some time: then any process may try.
+async fn stopped(projection: &Projection) {
+    loop {
+        tokio::time::sleep(LET_OTHERS_TRY).await;
+        let numbers = [projection.live_number(), projection.candidate()];
+        let known = numbers
+            .into_iter()
+            .flatten()
+            .filter_map(|it| projection.get(it));
+        let is_stopped = |state: &RunState| matches!(state, RunState::Faulted { .. });
+        if known
+            .into_iter()
+            .any(|known| is_stopped(&known.progress.borrow().state))
+        {
+            return;
+        }
+    }
+}
+
+async fn follow_for_ever(inner: &Arc<Inner>, projection: &Arc<Projection>) -> Infallible {
+    loop {
+        follow(inner, projection).await;
     }
 }
 
@@ -149,11 +190,14 @@ async fn look(inner: &Arc<Inner>, projection: &Arc<Projection>) -> Result<bool, 
     let mut is_live = false;
     for generation in &generations {
         let is_candidate = !generation.live && generation.retired_at.is_none();
-        if (generation.live || is_candidate) && note(inner, projection, generation, head).await {
+        // A retired one may still be waited for by who began to read it.
+        let is_read = projection.get(generation.id.number).is_some();
+        let matters = generation.live || is_candidate || is_read;
+        if matters && note(inner, projection, generation, head).await {
             if generation.live {
                 projection.set_live(generation.id.number);
                 is_live = true;
-            } else {
+            } else if is_candidate {
                 projection.set_candidate(Some(generation.id.number));
             }
         }
@@ -182,18 +226,42 @@ async fn note(
             None => return false,
         },
     };
+    let fault = fault(inner, &known, generation).await;
     let is_near = head.0.saturating_sub(generation.applied.0) <= NEAR;
     known.progress.send_if_modified(|progress| {
         let before = progress.clone();
-        progress.position = generation.applied;
+        // A position of another history is none of this one's.
+        progress.position = if fault.is_some() {
+            Position::START
+        } else {
+            generation.applied
+        };
         progress.parked = generation.parked;
         progress.deviates = generation.checkpoint.deviates;
-        progress.state = if is_near {
-            RunState::Live
-        } else {
-            RunState::CatchingUp
+        progress.state = match fault {
+            Some(reason) => RunState::Faulted { reason },
+            None if is_near => RunState::Live,
+            None => RunState::CatchingUp,
         };
         *progress != before
     });
     true
+}
+
+/// Tells why a followed generation is not of this store's history. Looked at once per epoch, and again while it is not.
+async fn fault(inner: &Inner, known: &Known, generation: &Generation) -> Option<String> {
+    let store = &inner.ports.store;
+    let epoch = *store.epoch().borrow();
+    if known.verified.load(Ordering::Acquire) == epoch {
+        return None;
+    }
+    match verify(store.as_ref(), &generation.checkpoint).await {
+        Ok(None) => {
+            known.verified.store(epoch, Ordering::Release);
+            None
+        }
+        Ok(Some(reason)) => Some(reason),
+        // Reading needs the read store alone; it is verified when the event store is back.
+        Err(_) => None,
+    }
 }

@@ -62,6 +62,8 @@ pub struct MongoOptions {
 pub struct MongoReadStore {
     database: Database,
     prefix: String,
+    /// Tells this opening from all others.
+    owner: String,
     generations: Generations,
     owners: Owners,
     slots: Slots,
@@ -86,6 +88,7 @@ impl MongoReadStore {
             applier: Applier::new(&database, prefix),
             layouts: Mutex::default(),
             prefix: options.prefix.clone(),
+            owner: owner.clone(),
             database,
         })
     }
@@ -229,6 +232,13 @@ impl ReadStore for MongoReadStore {
     }
 
     async fn switch(&self, generation: &GenerationId) -> Result<(), Error> {
+        // A process that stood still while another one took over must not switch on what it knew before.
+        let newest = self.slots.newest(generation).await?;
+        if newest.owner != self.owner {
+            return Err(Error::LostOwnership {
+                generation: generation.clone(),
+            });
+        }
         self.generations.switch(generation).await
     }
 

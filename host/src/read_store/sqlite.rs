@@ -219,10 +219,11 @@ impl ReadStore for SqliteReadStore {
     }
 
     async fn switch(&self, generation: &GenerationId) -> Result<(), Error> {
-        let generation = generation.clone();
-        self.database
-            .write(move |writer| generations::switch(writer.begin(Sync::Normal)?, &generation))
-            .await
+        let (owner, generation) = (self.owner, generation.clone());
+        let work = move |writer: &mut Writer| {
+            generations::switch(writer.begin(Sync::Normal)?, owner, &generation)
+        };
+        self.database.write(work).await
     }
 
     async fn drop_generation(&self, generation: &GenerationId) -> Result<(), Error> {

@@ -19,6 +19,8 @@ use crate::plugin::{MAX_COMPONENT_BYTES, Plugin};
 const SETTLE: Duration = Duration::from_millis(150);
 /// How often the folder is looked through without any notice: network mounts give none.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// The same while the event store was not there for the first look.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Watches a folder for ever. The folder is made when it is not there. `looked` turns true when all that is in it at the
 /// start has been dealt with.
@@ -35,11 +37,17 @@ pub(crate) async fn watch(
     let _debouncer = start_notices(&folder, notice);
     let mut seen = HashMap::new();
     loop {
-        look_through(&registry, &folder, activate, &mut seen).await;
-        looked.send_replace(true);
+        if look_through(&registry, &folder, activate, &mut seen).await {
+            looked.send_replace(true);
+        }
+        let pause = if *looked.borrow() {
+            LOOK_EVERY
+        } else {
+            LOOK_AGAIN
+        };
         // A closed channel means no notices: the folder is looked through all the same.
-        if let Ok(None) = tokio::time::timeout(LOOK_EVERY, notices.recv()).await {
-            tokio::time::sleep(LOOK_EVERY).await;
+        if let Ok(None) = tokio::time::timeout(pause, notices.recv()).await {
+            tokio::time::sleep(pause).await;
         }
     }
 }
@@ -71,15 +79,17 @@ fn start_notices(folder: &Path, notice: mpsc::Sender<()>) -> Option<impl Sized> 
     }
 }
 
+/// Tells whether everything in the folder has been dealt with; what the event store had to be there for waits.
 async fn look_through(
     registry: &Registry,
     folder: &Path,
     activate: bool,
     seen: &mut HashMap<PathBuf, Seen>,
-) {
+) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
+        return true;
     };
+    let mut all = true;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
@@ -109,8 +119,11 @@ async fn look_through(
                     digest: Some(digest),
                 },
             );
+        } else {
+            all = false;
         }
     }
+    all
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

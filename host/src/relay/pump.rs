@@ -32,6 +32,8 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What is going on within a session.
 pub(super) struct Pump<'a> {
+    /// The store's epoch in which the position was verified.
+    epoch: u64,
     session: &'a mut Session,
     progress: &'a Progress,
     producer: Producer,
@@ -57,10 +59,11 @@ impl<'a> Pump<'a> {
         session: &'a mut Session,
         progress: &'a Progress,
         producer: Producer,
-        position: Position,
+        (position, epoch): (Position, u64),
     ) -> Self {
         session.too_large = session.too_large.split_off(&position.next());
         Self {
+            epoch,
             session,
             progress,
             producer,
@@ -142,6 +145,9 @@ impl<'a> Pump<'a> {
         }
         let page = self.session.store.read_all(self.read, PAGE).await;
         let page = page.map_err(|error| error.to_string())?;
+        if *self.session.store.epoch().borrow() != self.epoch {
+            return Err("the event store may have another history".into());
+        }
         for event in page {
             if event.position != self.read.next() {
                 return Err(format!(

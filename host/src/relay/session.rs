@@ -86,6 +86,7 @@ impl Session {
             return failed("the event store was not reached yet".into());
         };
         let source = source(id);
+        let epoch = *self.store.epoch().borrow();
         let verdict = match self.store.load_cursor(&self.follower).await {
             Ok(cursor) => identity::verify(&self.store, cursor, &source, &topic.newest).await,
             Err(error) => Err(error),
@@ -100,7 +101,7 @@ impl Session {
             Err(error) => return failed(error.to_string()),
         };
         progress.live(position);
-        let pump = Pump::new(self, progress, producer, position);
+        let pump = Pump::new(self, progress, producer, (position, epoch));
         pump.run(reports).await
     }
 

@@ -46,7 +46,12 @@ impl Worker {
             }
             Ok(Verdict::Malformed(reason)) => {
                 let command = job.name.to_string();
-                (job.reply)(Err(Error::Malformed { command, reason }));
+                let error = Decided::NotTaken(Error::Malformed { command, reason });
+                self.submit(stream, job, Decision::Refused, error, None);
+            }
+            Err(error @ Error::UnknownCommand { .. }) => {
+                let error = Decided::NotTaken(error);
+                self.submit(stream, job, Decision::Refused, error, None);
             }
             Err(error) => self.fail(id, job, error),
         }

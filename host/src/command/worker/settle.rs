@@ -91,6 +91,7 @@ impl Worker {
             }
             Ok(Outcome::Checked) => (job.reply)(match decided {
                 Decided::Rejected(rejection) => Ok(Fate::Rejected(rejection)),
+                Decided::NotTaken(error) => Err(error),
                 Decided::Unexpected(actual) => Err(Error::PreconditionFailed {
                     stream: id.to_string(),
                     actual,
@@ -208,7 +209,7 @@ fn receipt(
 ) -> CommandReceipt {
     let mut events = match decided {
         Decided::Accepted(events) => events,
-        Decided::Rejected(_) | Decided::Unexpected(_) => Vec::new(),
+        Decided::Rejected(_) | Decided::Unexpected(_) | Decided::NotTaken(_) => Vec::new(),
     };
     let count = events.len() as u64;
     for (event, behind) in events.iter_mut().zip((0..count).rev()) {

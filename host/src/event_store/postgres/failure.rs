@@ -51,7 +51,10 @@ pub(super) fn ends_session(error: &DriverError) -> bool {
     match error {
         DriverError::Database(cause) => cause
             .code()
-            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+            // 25006: a server that was demoted answers on, and only reads.
+            .is_some_and(|code| {
+                code.starts_with("57P") || code.starts_with("08") || code == "25006"
+            }),
         _ => true,
     }
 }

@@ -22,8 +22,9 @@ use crate::message::{Position, StoreId};
 
 /// How often the store is looked at when nothing is heard of it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a look may take before its session is given up.
-const LOOK: Duration = Duration::from_millis(1500);
+/// How long a look may take before its session is given up: a server that is merely slow is not one that was away, after
+/// which everyone who follows has to verify where they are.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long opening waits for a server that does not answer, before the store is opened unreached.
 const OPEN: Duration = Duration::from_secs(5);
 /// How long a migration may take, this host's or the one that it waits for.

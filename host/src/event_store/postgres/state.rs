@@ -166,8 +166,9 @@ impl State {
                 reason,
                 "the history of the event store was rewritten: everyone who follows it verifies where they are"
             );
-            self.advance(&mut known, newest);
+            // First, so that nobody who is woken by the head believes that it is still the same history.
             self.next_epoch();
+            self.advance(&mut known, newest);
         } else if newest.position > known.newest.position {
             self.advance(&mut known, newest);
         }

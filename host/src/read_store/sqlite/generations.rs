@@ -197,8 +197,18 @@ pub(super) fn take_over(
 }
 
 /// Makes a generation the live one; the former one is retired.
-pub(super) fn switch(transaction: Transaction<'_>, generation: &GenerationId) -> Result<(), Error> {
+pub(super) fn switch(
+    transaction: Transaction<'_>,
+    owner: Uuid,
+    generation: &GenerationId,
+) -> Result<(), Error> {
     let (row, is_live) = row(&transaction, generation)?;
+    let theirs = "SELECT owner IS NOT NULL AND owner <> ?2 FROM generations WHERE id = ?1";
+    if transaction.query_row(theirs, (row, owner.as_bytes()), |row| row.get(0))? {
+        return Err(Error::LostOwnership {
+            generation: generation.clone(),
+        });
+    }
     if is_live {
         return Ok(());
     }

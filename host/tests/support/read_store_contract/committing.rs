@@ -91,6 +91,12 @@ pub(crate) async fn what_was_taken_over_is_no_longer_committed_to_by_its_former_
         matches!(refused, Err(Error::LostOwnership { .. })),
         "{refused:?}"
     );
+    let refused = former.store.switch(&former.generation).await;
+    assert!(
+        matches!(refused, Err(Error::LostOwnership { .. })),
+        "{refused:?}"
+    );
+    present.store.switch(&present.generation).await.unwrap();
     present
         .write([
             delete("posts", "a"),
